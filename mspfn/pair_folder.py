@@ -1,0 +1,98 @@
+"""Pairs of pictures in a folder, `input/` and `target/` with equal names, read as a set of shards is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from rainsynth.checks import InputError
+from rainsynth.pictures import list_photos, photo_size_px, read_photo
+
+INPUT_FOLDER, TARGET_FOLDER = "input", "target"
+CACHE_BYTES = 2**30  # decoded pictures that are kept: reading a PNG anew takes ten times as long as a crop of a shard
+
+SRGB8 = UInt8[np.ndarray, "h w 3"]
+
+
+@dataclass(frozen=True, eq=False)
+class FolderPair:
+    """A rainy picture and its target, (H, W, 3) uint8."""
+
+    rainy_srgb8: SRGB8
+    clean_srgb8: SRGB8
+
+    @property
+    def veiled_srgb8(self) -> SRGB8:
+        """Not known: a folder has one target."""
+        raise InputError("target must be clean for a folder of pairs, got veiled. Its target/ is what there is.")
+
+
+class PairFolder:
+    """Pairs of a folder in the order of their names: len(), [i], .crop(i, top, left, size), .table.
+
+    The columns of `table` are name, height_px, width_px and rain_rate_mm_h, which nobody knows here: NaN.
+    Raises InputError unless both sub-folders hold the same names, and each pair has one size.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        inputs, targets = (names_in(self.path / folder) for folder in (INPUT_FOLDER, TARGET_FOLDER))
+        single = sorted(set(inputs) ^ set(targets))
+        if single:
+            raise InputError(
+                f"{self.path} must hold the same names in {INPUT_FOLDER}/ and {TARGET_FOLDER}/, "
+                f"got {len(single)} in one only, such as {single[0]}."
+            )
+        self.names = inputs
+        self._decoded: dict[Path, SRGB8] = {}
+        self._decoded_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> FolderPair:
+        name = self.names[index]
+        pair = FolderPair(*(self._picture(self.path / folder / name) for folder in (INPUT_FOLDER, TARGET_FOLDER)))
+        if pair.rainy_srgb8.shape != pair.clean_srgb8.shape:
+            raise InputError(
+                f"{self.path} must hold pairs of one size, got {pair.rainy_srgb8.shape[:2]} and "
+                f"{pair.clean_srgb8.shape[:2]} for {name}."
+            )
+        return pair
+
+    def crop(self, index: int, top: int, left: int, size: int) -> FolderPair:
+        """A window of `size` x `size` pixels of a pair."""
+        pair, window = self[index], np.s_[top : top + size, left : left + size]
+        return FolderPair(pair.rainy_srgb8[window], pair.clean_srgb8[window])
+
+    @cached_property
+    def table(self) -> np.ndarray:
+        """One row a pair, from the headers of the pictures in `input/`."""
+        longest = max(len(name.encode()) for name in self.names)
+        columns = [
+            ("name", f"S{longest}"),
+            ("height_px", np.int64),
+            ("width_px", np.int64),
+            ("rain_rate_mm_h", np.float64),
+        ]
+        sizes = [photo_size_px(self.path / INPUT_FOLDER / name) for name in self.names]
+        rows = [(name.encode(), *size, np.nan) for name, size in zip(self.names, sizes, strict=True)]
+        return np.array(rows, dtype=columns)
+
+    def _picture(self, path: Path) -> SRGB8:
+        if path in self._decoded:
+            return self._decoded[path]
+        picture = read_photo(path)
+        if self._decoded_bytes + picture.nbytes <= CACHE_BYTES:  # what does not fit is read anew each time
+            self._decoded[path] = picture
+            self._decoded_bytes += picture.nbytes
+        return picture
+
+
+def names_in(folder: Path) -> list[str]:
+    """Pictures of a folder, by their path inside it."""
+    return [path.relative_to(folder).as_posix() for path in list_photos(folder)]

@@ -1,0 +1,55 @@
+"""How well a network does while it trains: PSNR by class of rain, on a fixed set of pictures it never learns from."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import nn
+
+from mspfn.dataset import Pair, PairSource, target_of
+from mspfn.inference import derain
+from rainsynth.metrics import psnr_y
+from rainsynth.presets import RAIN_CLASSES, rain_class
+
+UNKNOWN_CLASS = "unknown"  # of samples without a rain rate
+HIGHEST_DB = 100.0  # what a picture without any error counts as, so that means stay finite
+
+
+class ValidationSet:
+    """Centre windows of some samples of every class of rain, kept in memory as 8-bit pictures.
+
+    `samples_per_class` samples are taken evenly along each class, in the order of the set.
+    """
+
+    def __init__(self, source: PairSource, *, samples_per_class: int, crop_px: int, target: str = "clean") -> None:
+        self.pairs: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+        for name, samples in samples_by_class(source.table["rain_rate_mm_h"], samples_per_class).items():
+            pairs = [centre_window(source, sample, crop_px) for sample in samples]
+            self.pairs[name] = [(pair.rainy_srgb8, target_of(pair, target)) for pair in pairs]
+
+    def psnr_y_db(self, network: nn.Module) -> dict[str, float]:
+        """Mean PSNR of the luma [dB] of each class, and of "all" pictures, as `derain` makes them."""
+        by_class = {
+            name: [min(psnr_y(derain(rainy, network), target), HIGHEST_DB) for rainy, target in pairs]
+            for name, pairs in self.pairs.items()
+        }
+        means = {name: float(np.mean(scores)) for name, scores in by_class.items()}
+        return means | {"all": float(np.mean([score for scores in by_class.values() for score in scores]))}
+
+
+def samples_by_class(rain_rate_mm_h: np.ndarray, count: int) -> dict[str, list[int]]:
+    """At most `count` samples of each class that occurs, evenly along the set; light classes first."""
+    classes = np.array([UNKNOWN_CLASS if np.isnan(rate) else rain_class(rate) for rate in rain_rate_mm_h])
+    chosen = {}
+    for name in (*RAIN_CLASSES, UNKNOWN_CLASS):
+        members = np.flatnonzero(classes == name)
+        if len(members):
+            positions = np.linspace(0, len(members) - 1, min(count, len(members))).round().astype(int)
+            chosen[name] = members[positions].tolist()
+    return chosen
+
+
+def centre_window(source: PairSource, sample: int, crop_px: int) -> Pair:
+    """The middle of a sample, `crop_px` a side or as much as there is."""
+    height_px, width_px = (int(source.table[sample][name]) for name in ("height_px", "width_px"))
+    size = min(crop_px, height_px, width_px)
+    return source.crop(sample, (height_px - size) // 2, (width_px - size) // 2, size)

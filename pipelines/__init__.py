@@ -1,0 +1,1 @@
+"""Command line, generation on dask, training runs and reports. Nothing imports this package."""

@@ -1,0 +1,202 @@
+"""The verbs of the command `rainsynth`. Each reads its options, calls one function, and says what came out."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from pipelines.config import load_config
+from pipelines.progress import console
+from rainsynth.checks import InputError
+
+app = typer.Typer(
+    name="rainsynth",
+    help="Calibrated rain for clean photographs, and deraining networks trained on it.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Settings = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE on top of the config, repeatable.")]
+Seed = Annotated[int, typer.Option(help="Everything random follows from it.")]
+
+
+def show_table(rows: list[dict[str, str]], title: str = "") -> None:
+    """Print rows of equal columns as a table."""
+    if not rows:
+        return
+    table = Table(title=title or None)
+    for name in rows[0]:
+        table.add_column(name, justify="left" if name == next(iter(rows[0])) else "right")
+    for row in rows:
+        table.add_row(*row.values())
+    console.print(table)
+
+
+@app.callback(invoke_without_command=True)
+def verbs(context: typer.Context) -> None:
+    """Calibrated rain for clean photographs, and deraining networks trained on it."""
+    if context.invoked_subcommand is None:
+        console.print(context.get_help())
+
+
+@app.command()
+def preview(
+    photo: Annotated[Path, typer.Argument(help="A photograph.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Contact sheet to write, a PNG.")],
+    layers: Annotated[bool, typer.Option("--layers", help="Show the layers of one sample instead.")] = False,
+    seed: Seed = 0,
+) -> None:
+    """One photograph under several rates, exposures, winds and depths."""
+    from pipelines.preview import write_previews
+    from rainsynth.pictures import read_photo
+
+    write_previews(read_photo(photo), output, seed, layers)
+    console.print(f"wrote {output}")
+
+
+@app.command()
+def generate(
+    photos: Annotated[Path | None, typer.Argument(help="Folder of clean photographs.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder to write, new or empty.")] = Path("data/rain"),
+    preset: Annotated[str | None, typer.Option(help="Family of rain, such as heavy.")] = None,
+    samples: Annotated[int | None, typer.Option(help="Number of pairs.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file of the whole data set.")] = None,
+    rain_rate: Annotated[
+        tuple[float, float] | None, typer.Option(help="Low and high rate in mm/h instead of the preset's.")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Square windows of this many pixels instead of whole pictures.")
+    ] = None,
+    layers: Annotated[str | None, typer.Option(help="Layers to store, by commas; 'none' for pairs alone.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Everything random follows from it.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes; one a processor unless given.")] = None,
+    scheduler: Annotated[str, typer.Option(help="Address of a running dask scheduler instead of a local one.")] = "",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+    settings: Settings = None,
+) -> None:
+    """Photographs in, HDF5 shards of rainy pairs with all their layers out."""
+    from pipelines.generate import GenerateConfig
+    from pipelines.generate import generate as run
+
+    if config is None and (photos is None or preset is None or samples is None):
+        raise InputError("generate must have PHOTOS, --preset and --samples, or a --config that holds them.")
+    given: dict[str, object] = {}
+    if photos is not None:
+        given["data__photographs"] = str(photos)
+    if preset is not None:
+        given["mixture"] = [{"preset": preset}]
+    if rain_rate is not None:
+        if preset is None:
+            raise InputError("--rain-rate must go with --preset, whose rates it replaces.")
+        given["mixture"] = [{"preset": preset, "rain_rate_mm_h": list(rain_rate)}]
+    if layers is not None:
+        given["layers"] = [] if layers == "none" else [name.strip() for name in layers.split(",")]
+    options = {"samples": samples, "size_px": size, "seed": seed}
+    given |= {name: value for name, value in options.items() if value is not None}
+    resolved = load_config(GenerateConfig, config, settings or (), **given)
+    manifest = run(resolved, out, workers=workers or os.cpu_count() or 1, scheduler=scheduler, resume=resume)
+    size_gib = sum(shard["bytes"] for shard in manifest["shards"]) / 2**30
+    console.print(
+        f"wrote {manifest['samples']} pairs in {len(manifest['shards'])} shards, {size_gib:.2f} GiB, to {out}"
+    )
+
+
+@app.command()
+def verify(data_set: Annotated[Path, typer.Argument(help="Folder that generate wrote.")]) -> None:
+    """Check every checksum and compose every sample again; exit 1 on a fault, one line each."""
+    from pipelines.verify import verify as find_faults
+
+    faults = find_faults(data_set)
+    for fault in faults:
+        print(fault)
+    if faults:
+        raise typer.Exit(1)
+    console.print(f"{data_set} is whole")
+
+
+@app.command()
+def inspect(
+    data_set: Annotated[Path, typer.Argument(help="Folder of shards, or one shard.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Contact sheet to write.")] = Path("contact_sheet.png"),
+    rows: Annotated[int, typer.Option(help="Samples to show.")] = 8,
+) -> None:
+    """A contact sheet of a data set, and a table of its classes of rain."""
+    from pipelines.inspect import inspect as show
+
+    show_table(show(data_set, output, rows))
+    console.print(f"wrote {output}")
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="YAML file under configs/train/.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run, new or empty.")],
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    settings: Settings = None,
+) -> None:
+    """Train a network on shards or pairs, from light to heavy rain."""
+    from mspfn.train_config import TrainConfig
+    from pipelines.train import run_training
+
+    result = run_training(load_config(TrainConfig, config, settings or ()), out, resume=resume)
+    console.print(f"wrote {result.weights} after {result.steps} steps")
+
+
+@app.command()
+def derain(
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A picture, or a folder of pictures.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Picture or folder to write.")],
+    weights: Annotated[str, typer.Option(help="File of weights, such as RUN/weights.pt.")],
+) -> None:
+    """Take the rain off a picture, or off every picture of a folder."""
+    from mspfn.checkpoint import load_weights
+    from mspfn.inference import derain as take_rain_off
+    from pipelines.derain import derain_path
+
+    network = load_weights(weights)
+    count = derain_path(source, output, lambda rainy: take_rain_off(rainy, network))
+    console.print(f"wrote {count} picture{'s' if count != 1 else ''} to {output}")
+
+
+@app.command()
+def evaluate(
+    weights: Annotated[str, typer.Option(help="File of weights, such as RUN/weights.pt.")],
+    pairs: Annotated[Path, typer.Option(help="Folder of shards, or with input/ and target/.")],
+    target: Annotated[str, typer.Option(help="For shards: clean (all rain gone) or veiled (streaks gone).")] = "clean",
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write every figure there.")] = None,
+) -> None:
+    """PSNR and SSIM on Y as MATLAB computes them, and on RGB, over pairs."""
+    from mspfn.checkpoint import load_weights
+    from mspfn.inference import derain as take_rain_off
+    from pipelines.evaluate import evaluate as measure
+    from pipelines.evaluate import figure_table, read_pairs, write_figures
+
+    network = load_weights(weights)
+    found, count = read_pairs(pairs, target)
+    figures = measure(lambda rainy: take_rain_off(rainy, network), found, count)
+    show_table(figure_table(figures))
+    if json_file is not None:
+        write_figures(json_file, figures)
+        console.print(f"wrote {json_file}")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to write, new or empty.")] = Path("demo"),
+    smoke: Annotated[bool, typer.Option("--smoke", help="A minute's worth: shows that everything runs.")] = False,
+    workers: Annotated[int | None, typer.Option(help="Processes; one a processor unless given.")] = None,
+    seed: Seed = 0,
+) -> None:
+    """The whole path on bundled photographs: rain, shards, training, evaluation, report."""
+    from pipelines.demo import FULL, SMOKE
+    from pipelines.demo import demo as run
+    from pipelines.evaluate import figure_table
+
+    report = run(out, SMOKE if smoke else FULL, workers=workers or os.cpu_count() or 1, seed=seed)
+    show_table(figure_table(report), "held-out photographs, before -> after")
+    console.print(f"wrote {out / 'index.html'} and {out / 'report.json'} in {sum(report['seconds'].values()):.0f} s")

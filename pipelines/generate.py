@@ -1,0 +1,314 @@
+"""`rainsynth generate`: photographs in, shards of rainy pairs out, on dask.
+
+One task makes one shard, and returns a record of it, never pixels. What a sample is follows from (config, seed, index)
+alone, so a run on any number of workers, stopped and resumed at any time, writes the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipelines.config import plain_values
+from pipelines.photographs import Photograph, load_background, survey
+from pipelines.progress import console, progress
+from rainsynth.checks import InputError, check_choice, check_in_range
+from rainsynth.metrics import psnr_y
+from rainsynth.physics.drop_size import MAX_RAIN_RATE_MM_H
+from rainsynth.presets import PRESETS, draw_rain
+from rainsynth.render import render_rain
+from rainsynth.sample import RainSample
+from rainsynth.seeding import MIXTURE_STREAM, ORDER_STREAM, sample_rng
+from rainsynth.shards.reader import open_shards
+from rainsynth.shards.schema import LAYERS, MANIFEST_NAME, SHARD_GLOB, check_layers, code_version
+from rainsynth.shards.writer import Provenance, write_shard
+
+PLAN_NAME = "plan.json"
+GOLDEN_RATIO = (5**0.5 - 1) / 2
+SHARD_PIXELS = 24_000_000  # samples of a shard times their pixels: about 0.5 GB of layers while it is made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotographsConfig:
+    """Folder of clean photographs; `depth` may name a folder with a depth map [m] STEM.npy for some of them."""
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+    photographs: str
+    depth: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixturePart:
+    """One preset of a mixture, drawn with probability proportional to `weight`.
+
+    `rain_rate_mm_h` (low, high) replaces the preset's own range; rates are uniform in their logarithm.
+    """
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+    preset: str
+    weight: float = 1.0
+    rain_rate_mm_h: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        check_choice(self.preset, tuple(PRESETS), "preset")
+        check_in_range(self.weight, 1e-9, 1e9, "weight")
+        if self.rain_rate_mm_h is not None:
+            check_in_range(self.rain_rate_mm_h, 1e-3, MAX_RAIN_RATE_MM_H, "rain_rate_mm_h")
+            check_in_range(self.rain_rate_mm_h[0], 0, self.rain_rate_mm_h[1], "rain_rate_mm_h", "Give low, then high.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerateConfig:
+    """A data set: which photographs, which rain, how many samples.
+
+    `size_px` takes a square window of each photograph instead of all of it. `samples_per_shard` is an upper limit.
+    """
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+    data: PhotographsConfig
+    samples: int
+    mixture: tuple[MixturePart, ...]
+    seed: int = 0
+    size_px: int | None = None
+    layers: tuple[str, ...] = LAYERS
+    samples_per_shard: int = 32
+    profile: str = "default"
+
+    def __post_init__(self) -> None:
+        check_in_range(self.samples, 1, 1e9, "samples")
+        check_in_range(self.seed, 0, 2**63 - 1, "seed")
+        check_in_range(len(self.mixture), 1, 1000, "number of presets in mixture")
+        check_in_range(self.samples_per_shard, 1, 10_000, "samples_per_shard")
+        check_layers(self.layers)
+        if self.size_px is not None:
+            check_in_range(self.size_px, 8, 16_384, "size_px")
+
+
+@dataclass(frozen=True, slots=True)
+class ShardTask:
+    """One shard to be made: its file name and, for each of its samples, index and photograph."""
+
+    file: str
+    indices: tuple[int, ...]
+    photographs: tuple[Photograph, ...]
+
+
+def generate(config: GenerateConfig, out: Path, *, workers: int, scheduler: str = "", resume: bool = False) -> dict:
+    """Write the data set of `config` into the folder `out` and return its manifest.
+
+    `workers` processes of a local cluster, or the workers of the cluster at `scheduler`. `resume` goes on with a run
+    of the same config that was stopped; without it a folder that is not empty is refused.
+    """
+    check_in_range(workers, 1, 4096, "workers")
+    config = replace(config, data=_absolute(config.data))
+    photographs = survey(Path(config.data.photographs))
+    tasks = plan(config, photographs)
+    head = _head(config, photographs, tasks)
+    _prepare(out, head, resume)
+    present = [task for task in tasks if (out / task.file).exists()]
+    for task in present:
+        open_shards(out / task.file).close()
+    missing = [task for task in tasks if not (out / task.file).exists()]
+    with progress("generate", config.samples, config.samples - sum(len(task.indices) for task in missing)) as advance:
+        for count in _run(config, missing, out, workers, scheduler):
+            advance(count)
+    manifest = head | {"shards": [_record(out / task.file, task) for task in tasks]}
+    _write_json(out / MANIFEST_NAME, manifest)
+    return manifest
+
+
+def plan(config: GenerateConfig, photographs: list[Photograph]) -> list[ShardTask]:
+    """Samples grouped into shards of one size each, a photograph's samples side by side."""
+    if config.size_px is not None:
+        small = [photo.name for photo in photographs if min(photo.height_px, photo.width_px) < config.size_px]
+        if small:
+            raise InputError(f"photographs must be at least size_px {config.size_px} high and wide, got {small[0]}.")
+    groups: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for index in range(config.samples):
+        chosen = photograph_of(config.seed, index, len(photographs))
+        photo = photographs[chosen]
+        size = (config.size_px, config.size_px) if config.size_px else (photo.height_px, photo.width_px)
+        groups.setdefault(size, []).append((chosen, index))
+    tasks: list[ShardTask] = []
+    for (height_px, width_px), members in sorted(groups.items()):
+        per_shard = max(1, min(config.samples_per_shard, SHARD_PIXELS // (height_px * width_px)))
+        members.sort()
+        for first in range(0, len(members), per_shard):
+            part = members[first : first + per_shard]
+            tasks.append(
+                ShardTask(
+                    SHARD_GLOB.replace("*", f"{len(tasks):05d}"),
+                    tuple(index for _, index in part),
+                    tuple(photographs[chosen] for chosen, _ in part),
+                )
+            )
+    return tasks
+
+
+def photograph_of(seed: int, index: int, count: int) -> int:
+    """Which of `count` photographs sample `index` shows: each once in every round, in an order of the round's own."""
+    turn, place = divmod(index, count)
+    return int(_order(seed, turn, count)[place])
+
+
+@lru_cache(maxsize=4)
+def _order(seed: int, turn: int, count: int) -> np.ndarray:
+    return sample_rng(seed, turn, ORDER_STREAM).permutation(count)
+
+
+def part_of(mixture: tuple[MixturePart, ...], index: int) -> MixturePart:
+    """Part of the mixture that sample `index` is drawn from.
+
+    Steps of the golden ratio around a circle of weights: any run of n samples holds each part n times its share, to
+    within a few.
+    """
+    upto = np.cumsum([part.weight for part in mixture])
+    place = (index * GOLDEN_RATIO) % 1.0 * upto[-1]
+    return mixture[min(int(np.searchsorted(upto, place, side="right")), len(mixture) - 1)]
+
+
+def make_sample(config: GenerateConfig, index: int, photograph: Photograph) -> RainSample:
+    """Sample `index` of the data set."""
+    depth_folder = Path(config.data.depth) if config.data.depth else None
+    background = load_background(Path(config.data.photographs), photograph.name, depth_folder)
+    rng = sample_rng(config.seed, index, MIXTURE_STREAM)
+    part = part_of(config.mixture, index)
+    options = {}
+    if part.rain_rate_mm_h is not None:
+        options["rain_rate_mm_h"] = float(np.exp(rng.uniform(*np.log(part.rain_rate_mm_h))))
+    event, camera = draw_rain(part.preset, photograph.width_px, photograph.height_px, config.seed, index, **options)
+    window = None
+    if config.size_px is not None:
+        top = int(rng.integers(photograph.height_px - config.size_px + 1))
+        left = int(rng.integers(photograph.width_px - config.size_px + 1))
+        window = (top, left, config.size_px, config.size_px)
+    sample = render_rain(background, event, camera, seed=config.seed, index=index, window=window)
+    sample.parameters["preset"] = part.preset
+    sample.parameters["psnr_y_db"] = psnr_y(sample.rainy_srgb8, sample.clean_srgb8)
+    return sample
+
+
+def make_shard(config: GenerateConfig, task: ShardTask, out: str) -> int:
+    """Make and publish one shard; returns its number of samples."""
+    samples = [make_sample(config, index, photo) for index, photo in zip(task.indices, task.photographs, strict=True)]
+    origins = [Provenance(photo.name, photo.sha256) for photo in task.photographs]
+    write_shard(
+        Path(out) / task.file,
+        samples,
+        origins,
+        _recorded(config),
+        layers=config.layers,
+        profile=config.profile,
+    )
+    return len(samples)
+
+
+def _absolute(data: PhotographsConfig) -> PhotographsConfig:
+    """The same folders by paths that hold in every worker."""
+    depth = str(Path(data.depth).resolve()) if data.depth else ""
+    return PhotographsConfig(photographs=str(Path(data.photographs).resolve()), depth=depth)
+
+
+def _recorded(config: GenerateConfig) -> dict[str, Any]:
+    """The config as it is recorded in files: without this machine's folders, which do not make the samples."""
+    values = plain_values(config)
+    values["data"] = {"photographs": Path(config.data.photographs).name, "depth": Path(config.data.depth).name}
+    return values
+
+
+def _head(config: GenerateConfig, photographs: list[Photograph], tasks: list[ShardTask]) -> dict[str, Any]:
+    return {
+        "format": "rainsynth-dataset",
+        "format_version": 1,
+        "config": _recorded(config),
+        "code_version": code_version(),
+        "samples": config.samples,
+        "photographs": [asdict(photo) for photo in photographs],
+        "shard_files": [task.file for task in tasks],
+    }
+
+
+def _prepare(out: Path, head: dict[str, Any], resume: bool) -> None:
+    """Make the folder ready: a new one, or one that an equal run began."""
+    out.mkdir(parents=True, exist_ok=True)
+    plan_path = out / PLAN_NAME
+    if any(out.iterdir()) and not resume:
+        raise InputError(f"--out must be a new or empty folder, got {str(out)!r}. --resume goes on with a stopped run.")
+    if plan_path.exists():
+        before = json.loads(plan_path.read_text())
+        differing = [key for key in head if before.get(key) != head[key]]
+        if differing:
+            raise InputError(
+                f"--resume must go on with the same run, got another {', '.join(differing)} than in {plan_path}."
+                " Use a new folder."
+            )
+    elif any(out.iterdir()):
+        raise InputError(f"--resume must name a folder that generate began, got {str(out)!r} without {PLAN_NAME}.")
+    else:
+        _write_json(plan_path, head)
+    for leftover in out.glob(".*.part"):
+        leftover.unlink(missing_ok=True)
+
+
+def _run(config: GenerateConfig, tasks: list[ShardTask], out: Path, workers: int, scheduler: str) -> Iterator[int]:
+    """Make the shards on a cluster; yields the number of samples of each as it is published."""
+    if not tasks:
+        return
+    from distributed import as_completed
+    from distributed.scheduler import KilledWorker
+
+    with _cluster(workers, scheduler) as client:
+        futures = [client.submit(make_shard, config, task, str(out.resolve()), pure=False) for task in tasks]
+        names = {future.key: task.file for future, task in zip(futures, tasks, strict=True)}
+        for future in as_completed(futures):
+            try:
+                yield future.result()
+            except KilledWorker:
+                raise InputError(f"{names[future.key]} ended its worker three times. Is memory short?") from None
+
+
+@contextmanager
+def _cluster(workers: int, scheduler: str) -> Iterator[Any]:
+    from distributed import Client, LocalCluster
+
+    if scheduler:
+        with Client(address=scheduler) as client:
+            yield client
+        return
+    logging.getLogger("distributed").setLevel(logging.ERROR)
+    console.print(
+        f"starting {workers} worker{'s' if workers > 1 else ''} (the very first run also compiles the renderer)"
+    )
+    with (
+        LocalCluster(
+            n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=logging.ERROR
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def _record(path: Path, task: ShardTask) -> dict[str, Any]:
+    data = path.read_bytes()
+    return {
+        "file": task.file,
+        "samples": len(task.indices),
+        "indices": list(task.indices),
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+
+
+def _write_json(path: Path, values: dict[str, Any]) -> None:
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(json.dumps(values, indent=1, sort_keys=True) + "\n")
+    part.replace(path)

@@ -1,0 +1,195 @@
+"""Coverage of every pixel by the streaks: which fraction of the exposure, and of the pixel, a drop hides it.
+
+A streak's coverages add up to its `area_px2` to rounding, clipped at the frame and by what stands before it (the
+projected-area invariant). Overlapping streaks multiply: what is left of a pixel is the product of (1 - a_i).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+from numba import njit
+
+from rainsynth.optics.streak import Streaks
+
+TABLE_STEPS = 2048
+SHORT_STREAK_SAMPLES = 4  # sub-samples across the smaller axis of a drop that hardly moves
+STRAIGHT_SLOPE = 0.02  # a row's drift, in half widths, under which the mean over the row is its value at mid-row
+
+
+def _profile_tables() -> tuple[np.ndarray, np.ndarray]:
+    """Integral of a disc's marginal density 2/pi sqrt(1 - u^2), and the integral of that, over u in [-1, 1]."""
+    u = np.linspace(-1, 1, TABLE_STEPS + 1)
+    root = np.sqrt(np.maximum(1 - u * u, 0))
+    once = 0.5 + (u * root + np.arcsin(u)) / np.pi
+    twice = u / 2 + (-(root**3) / 3 + u * np.arcsin(u) + root) / np.pi
+    return once, twice - twice[0]
+
+
+DISC_CDF, DISC_CDF_INTEGRAL = _profile_tables()
+
+
+def unhidden_fraction(streaks: Streaks, depth_m: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+    """Part of the exposure for which each pixel is free of drops, prod(1 - a_i), float32.
+
+    A streak covers only pixels whose depth is beyond it. Alpha is one minus this.
+    """
+    free = np.ones(depth_m.shape, dtype=np.float32)
+    _rasterize(free, _contiguous(depth_m), *_arrays(streaks), False)
+    return free
+
+
+def coverage_sum(streaks: Streaks, depth_m: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+    """Sum of the single coverages a_i over the streaks in each pixel, float32 (overlaps add)."""
+    total = np.zeros(depth_m.shape, dtype=np.float32)
+    _rasterize(total, _contiguous(depth_m), *_arrays(streaks), True)
+    return total
+
+
+def _contiguous(depth_m: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+    return np.ascontiguousarray(depth_m, dtype=np.float32)
+
+
+def _arrays(streaks: Streaks) -> tuple[np.ndarray, ...]:
+    return (
+        streaks.start_x_px,
+        streaks.start_y_px,
+        streaks.end_x_px,
+        streaks.end_y_px,
+        streaks.width_px,
+        streaks.height_px,
+        streaks.area_px2,
+        streaks.z_m,
+    )
+
+
+@njit(cache=True, nogil=True)
+def _look_up(table: np.ndarray, u: float) -> float:
+    """Linear interpolation of a table over [-1, 1]; `u` must lie within."""
+    position = (u + 1) * (0.5 * TABLE_STEPS)
+    index = min(int(position), TABLE_STEPS - 1)
+    return table[index] + (position - index) * (table[index + 1] - table[index])
+
+
+@njit(cache=True, nogil=True)
+def _cdf(u: float) -> float:
+    """Part of a disc of radius 1 left of u."""
+    if u <= -1:
+        return 0.0
+    if u >= 1:
+        return 1.0
+    return _look_up(DISC_CDF, u)
+
+
+@njit(cache=True, nogil=True)
+def _cdf_integral(u: float) -> float:
+    """Integral of `_cdf` up to u."""
+    if u <= -1:
+        return 0.0
+    if u >= 1:
+        return u
+    return _look_up(DISC_CDF_INTEGRAL, u)
+
+
+@njit(cache=True, nogil=True)
+def _mean_cdf(edge: float, centre_a: float, centre_b: float, half: float) -> float:
+    """Part of a disc left of `edge`, averaged while its centre moves from `centre_a` to `centre_b`."""
+    drift = (centre_b - centre_a) / half
+    if abs(drift) < STRAIGHT_SLOPE:
+        return _cdf((edge - 0.5 * (centre_a + centre_b)) / half)
+    return (_cdf_integral((edge - centre_a) / half) - _cdf_integral((edge - centre_b) / half)) / drift
+
+
+@njit(cache=True, nogil=True)
+def _cover(out: np.ndarray, y: int, x: int, coverage: float, additive: bool) -> None:
+    if additive:
+        out[y, x] += np.float32(coverage)
+    else:
+        out[y, x] *= np.float32(1) - np.float32(min(coverage, 1.0))
+
+
+@njit(cache=True, nogil=True)
+def _rasterize(out, depth_m, start_x, start_y, end_x, end_y, width, height, area, z_m, additive):  # type: ignore[no-untyped-def]
+    for i in range(len(area)):
+        dx, dy = end_x[i] - start_x[i], end_y[i] - start_y[i]
+        mid_x, mid_y = 0.5 * (start_x[i] + end_x[i]), 0.5 * (start_y[i] + end_y[i])
+        length = np.sqrt(dx * dx + dy * dy)
+        if length < max(width[i], height[i]):
+            _short_streak(out, depth_m, mid_x, mid_y, dx, dy, width[i], height[i], area[i], z_m[i], additive)
+        elif abs(dy) >= abs(dx):
+            _long_streak(out, depth_m, mid_x, mid_y, dx, dy, width[i], height[i], area[i], z_m[i], additive, False)
+        else:
+            _long_streak(out, depth_m, mid_y, mid_x, dy, dx, height[i], width[i], area[i], z_m[i], additive, True)
+
+
+@njit(cache=True, nogil=True)
+def _long_streak(out, depth_m, mid_n, mid_m, dn, dm, size_n, size_m, area, z, additive, turned):  # type: ignore[no-untyped-def]
+    """Streak longer than the drop: marginal along its main axis m times cross-section along n, centred on its path.
+
+    The cross-section of the swept ellipse has the half width `half_n` along n; its marginal along m is the path's
+    uniform density convolved with the ellipse's own. Weights along each axis add up to one, so the whole to `area`.
+    """
+    slope = dn / dm
+    half_m, reach = 0.5 * size_m, 0.5 * abs(dm)
+    half_n = 0.5 * np.sqrt(size_n * size_n + slope * slope * size_m * size_m)
+    end_m, end_n = (out.shape[1], out.shape[0]) if turned else (out.shape[0], out.shape[1])
+    first_m = max(int(np.floor(mid_m - reach - half_m)), 0)
+    last_m = min(int(np.floor(mid_m + reach + half_m)), end_m - 1)
+    spread = 2 * reach / half_m
+    before = 0.0
+    for m in range(first_m, last_m + 2):
+        low = (m - mid_m + reach) / half_m
+        upto = (_cdf_integral(low) - _cdf_integral(low - spread)) / spread
+        if m > first_m:
+            weight = area * (upto - before)
+            centre_a = mid_n + slope * (m - 1 - mid_m)
+            centre_b = centre_a + slope
+            left, right = min(centre_a, centre_b) - half_n, max(centre_a, centre_b) + half_n
+            first_n, last_n = max(int(np.floor(left)), 0), min(int(np.floor(right)), end_n - 1)
+            part_before = _mean_cdf(first_n, centre_a, centre_b, half_n) if first_n <= last_n else 0.0
+            for n in range(first_n, last_n + 1):
+                part = _mean_cdf(n + 1.0, centre_a, centre_b, half_n)
+                y, x = (n, m - 1) if turned else (m - 1, n)
+                if depth_m[y, x] > z:
+                    _cover(out, y, x, weight * (part - part_before), additive)
+                part_before = part
+        before = upto
+
+
+@njit(cache=True, nogil=True)
+def _short_streak(out, depth_m, mid_x, mid_y, dx, dy, width, height, area, z, additive):  # type: ignore[no-untyped-def]
+    """Drop that moves less than its own size: exact time of cover at sub-samples, scaled to add up to `area`."""
+    half_x, half_y = 0.5 * width + 0.5 * abs(dx), 0.5 * height + 0.5 * abs(dy)
+    left, right = int(np.floor(mid_x - half_x)), int(np.floor(mid_x + half_x))
+    top, bottom = int(np.floor(mid_y - half_y)), int(np.floor(mid_y + half_y))
+    samples = min(max(int(np.ceil(SHORT_STREAK_SAMPLES / min(width, height))), 1), 16)
+    patch = np.zeros((bottom - top + 1, right - left + 1))
+    total = 0.0
+    for row in range(patch.shape[0]):
+        for column in range(patch.shape[1]):
+            for k in range(samples * samples):
+                y = top + row + (k // samples + 0.5) / samples - mid_y
+                x = left + column + (k % samples + 0.5) / samples - mid_x
+                patch[row, column] += _covered_time(2 * x / width, 2 * y / height, 2 * dx / width, 2 * dy / height)
+            total += patch[row, column]
+    if total == 0:
+        patch[(bottom - top) // 2, (right - left) // 2] = total = 1.0
+    for row in range(patch.shape[0]):
+        for column in range(patch.shape[1]):
+            y, x = top + row, left + column
+            if patch[row, column] > 0 and 0 <= y < out.shape[0] and 0 <= x < out.shape[1] and depth_m[y, x] > z:
+                _cover(out, y, x, area * patch[row, column] / total, additive)
+
+
+@njit(cache=True, nogil=True)
+def _covered_time(x: float, y: float, dx: float, dy: float) -> float:
+    """Part of the exposure for which a unit disc moving from -(dx, dy)/2 to (dx, dy)/2 covers the point (x, y)."""
+    length2 = dx * dx + dy * dy
+    if length2 < 1e-12:
+        return 1.0 if x * x + y * y < 1 else 0.0
+    along = (x * dx + y * dy) / length2
+    across2 = (x * dy - y * dx) ** 2 / length2
+    if across2 >= 1:
+        return 0.0
+    half_chord = np.sqrt((1 - across2) / length2)
+    return max(0.0, min(along + half_chord, 0.5) - max(along - half_chord, -0.5))

@@ -1,0 +1,77 @@
+"""One rainy picture with everything it was made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8, UInt16
+
+from rainsynth.compositing import compose, compose_veiled, from_unit16, spread_grid
+from rainsynth.sensor import SensorNoise
+
+VISIBLE_ALPHA = 0.01  # a streak that covers less of the exposure changes a picture by less than about a code
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RainSample:
+    """A clean photograph, its rainy picture and the layers between them.
+
+    Layers are kept in their storage types: `streak_alpha16` and `transmission16` in steps of 1/65535, the drop light
+    on the coarse grid it is computed on. The float properties are derived from them when asked for.
+    `parameters` holds every number that made the picture, by name and unit.
+    """
+
+    clean_srgb8: UInt8[np.ndarray, "h w 3"]
+    rainy_srgb8: UInt8[np.ndarray, "h w 3"]
+    streak_alpha16: UInt16[np.ndarray, "h w"]
+    transmission16: UInt16[np.ndarray, "h w"]
+    light_grid_linear: Float[np.ndarray, "gh gw 3"]
+    airlight_linear: Float[np.ndarray, "3"]
+    depth_m: Float[np.ndarray, "h w"]
+    noise: SensorNoise
+    parameters: dict[str, Any]
+
+    @cached_property
+    def veiled_srgb8(self) -> UInt8[np.ndarray, "h w 3"]:
+        """Target without streaks and noise, but with the veil, (H, W, 3) uint8."""
+        return compose_veiled(self.clean_srgb8, self.transmission16, self.airlight_linear)
+
+    @cached_property
+    def streak_alpha(self) -> Float[np.ndarray, "h w"]:
+        """Part of the exposure for which a drop covers the pixel, (H, W) float32 in [0, 1]."""
+        return from_unit16(self.streak_alpha16)
+
+    @cached_property
+    def transmission(self) -> Float[np.ndarray, "h w"]:
+        """Transmission of the rain that is not drawn and of the mist, (H, W) float32 in [0, 1]."""
+        return from_unit16(self.transmission16)
+
+    @cached_property
+    def streak_light_linear(self) -> Float[np.ndarray, "h w 3"]:
+        """Light that drops carry before each pixel, (H, W, 3) float32 linear RGB."""
+        return spread_grid(self.light_grid_linear, *self.clean_srgb8.shape[:2])
+
+    @property
+    def streak_mask(self) -> Bool[np.ndarray, "h w"]:
+        """Pixels that a drop covers for at least a hundredth of the exposure."""
+        return streak_mask(self.streak_alpha16)
+
+
+def streak_mask(streak_alpha16: UInt16[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    """Pixels that a drop covers for at least a hundredth of the exposure."""
+    return from_unit16(streak_alpha16) >= VISIBLE_ALPHA
+
+
+def recompose(sample: RainSample) -> UInt8[np.ndarray, "h w 3"]:
+    """`rainy_srgb8` once more from the sample's layers: the same bytes."""
+    return compose(
+        sample.clean_srgb8,
+        sample.transmission16,
+        sample.airlight_linear,
+        sample.streak_alpha16,
+        sample.light_grid_linear,
+        sample.noise,
+    )

@@ -1,0 +1,76 @@
+"""The camera: a pinhole or thin lens with an exposure time, and its sensor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rainsynth.checks import check_in_range
+
+DEFAULT_FIELD_OF_VIEW_DEG = 50.0
+DEFAULT_EXPOSURE_S = 1 / 250
+DEFAULT_NEAR_M = 0.3
+WIDEST_FIELD_OF_VIEW_DEG = 150.0  # a pinhole projection wider than this is a mistake in the focal length
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Camera:
+    """Level camera of square pixels. Axes: +x right, +y down, +z forward; origin at the lens.
+
+    `focal_px` is the focal length in pixels, `principal_x_px` and `principal_y_px` where the optical axis meets the
+    picture, in pixels from its top left corner. `near_m`: no drop is nearer (lens hood, window, roof). A thin lens
+    of `aperture_mm` diameter (focal length over f-number), focused at `focus_m`, blurs drops out of focus; 0 is a
+    pinhole. `full_well_e` electrons at white give shot noise and `read_noise_e` read noise; 0 switches each off.
+    """
+
+    width_px: int
+    height_px: int
+    focal_px: float
+    principal_x_px: float
+    principal_y_px: float
+    exposure_s: float = DEFAULT_EXPOSURE_S
+    near_m: float = DEFAULT_NEAR_M
+    aperture_mm: float = 0.0
+    focus_m: float = 10.0
+    full_well_e: float = 0.0
+    read_noise_e: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_in_range(self.width_px, 1, 1e6, "Camera.width_px")
+        check_in_range(self.height_px, 1, 1e6, "Camera.height_px")
+        widest = self.width_px / 2 / np.tan(np.radians(WIDEST_FIELD_OF_VIEW_DEG / 2))
+        check_in_range(self.focal_px, widest, 1e7, "Camera.focal_px", "Is it in mm? Divide by the pixel pitch in mm.")
+        check_in_range(self.exposure_s, 1e-6, 1, "Camera.exposure_s", "Is it in ms? Divide by 1000.")
+        check_in_range(self.near_m, 0.01, 1e3, "Camera.near_m", "Is it in mm or cm?")
+        check_in_range(self.aperture_mm, 0, 500, "Camera.aperture_mm", "Focal length in mm over f-number.")
+        check_in_range(self.focus_m, 0.02, 1e9, "Camera.focus_m")
+        check_in_range(self.full_well_e, 0, 1e9, "Camera.full_well_e")
+        check_in_range(self.read_noise_e, 0, 1e6, "Camera.read_noise_e")
+        if self.read_noise_e > 0:
+            check_in_range(self.full_well_e, 1, 1e9, "Camera.full_well_e", "Read noise needs the electrons at white.")
+
+    @classmethod
+    def from_fov(
+        cls, width_px: int, height_px: int, field_of_view_deg: float = DEFAULT_FIELD_OF_VIEW_DEG, **options: float
+    ) -> Camera:
+        """Camera that looks through the middle of its picture, `field_of_view_deg` degrees across the width.
+
+        f_px = (width / 2) / tan(field of view / 2). `options` are Camera's other fields (exposure_s, near_m, ...).
+        """
+        check_in_range(field_of_view_deg, 0.1, WIDEST_FIELD_OF_VIEW_DEG, "field_of_view_deg", "Is it in radians?")
+        focal_px = width_px / 2 / np.tan(np.radians(field_of_view_deg) / 2)
+        centre = {"principal_x_px": width_px / 2, "principal_y_px": height_px / 2}
+        return cls(width_px=width_px, height_px=height_px, focal_px=float(focal_px), **centre, **options)
+
+    def window(self, top: int, left: int, height: int, width: int) -> Camera:
+        """The same camera seen through a window of its picture: focal length and optical axis stay where they are."""
+        check_in_range(top, 0, self.height_px - height, "top", "The window must lie inside the picture.")
+        check_in_range(left, 0, self.width_px - width, "left", "The window must lie inside the picture.")
+        return replace(
+            self,
+            width_px=width,
+            height_px=height,
+            principal_x_px=self.principal_x_px - left,
+            principal_y_px=self.principal_y_px - top,
+        )

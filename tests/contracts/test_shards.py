@@ -1,0 +1,153 @@
+"""The shard format: what is written comes back, and what is damaged is seen."""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+import rainsynth
+from rainsynth.checks import InputError
+from rainsynth.sample import RainSample
+from rainsynth.shards.reader import check_shard
+from rainsynth.shards.schema import CODECS, LAYERS
+from rainsynth.shards.writer import Provenance, write_shard
+
+HEIGHT_PX, WIDTH_PX = 150, 140  # not multiples of a tile
+
+
+@pytest.fixture(scope="module")
+def samples() -> list[RainSample]:
+    rng = np.random.default_rng(4)
+    photos = [rng.integers(0, 256, (HEIGHT_PX, WIDTH_PX, 3), dtype=np.uint8) for _ in range(2)]
+    camera = rainsynth.Camera.from_fov(WIDTH_PX, HEIGHT_PX, 30, full_well_e=2000, read_noise_e=5)
+    event = rainsynth.RainEvent(rain_rate_mm_h=80, sky_linear=3.0)
+    return [
+        rainsynth.render_rain(rainsynth.Background(photos[index % 2]), event, camera, seed=9, index=index)
+        for index in range(4)
+    ]
+
+
+ORIGINS = [Provenance(f"photo_{index % 2}.png", f"{index % 2}" * 64) for index in range(4)]
+
+
+@pytest.fixture(params=sorted(CODECS))
+def shard(request: pytest.FixtureRequest, samples: list[RainSample], tmp_path: Path) -> Path:
+    path = tmp_path / "shard-00000.h5"
+    write_shard(path, samples, ORIGINS, {"note": "test"}, profile=request.param)
+    return path
+
+
+def test_every_layer_comes_back_bit_for_bit(shard: Path, samples: list[RainSample]) -> None:
+    shards = rainsynth.open_shards(shard)
+    assert len(shards) == 4
+    for index, sample in enumerate(samples):
+        whole = shards.whole(index)
+        for name in ("clean_srgb8", "rainy_srgb8", "airlight_linear", *LAYERS):
+            np.testing.assert_array_equal(getattr(whole, name), getattr(sample, name), err_msg=name)
+        assert whole.noise == sample.noise
+        assert {name: whole.parameters[name] for name in sample.parameters} == sample.parameters
+        np.testing.assert_array_equal(rainsynth.recompose(whole), sample.rainy_srgb8)
+        np.testing.assert_array_equal(shards[index].veiled_srgb8, sample.veiled_srgb8)
+
+
+def test_a_crop_is_a_window_of_the_sample(shard: Path, samples: list[RainSample]) -> None:
+    shards = rainsynth.open_shards(shard)
+    window = shards.crop(3, 20, 7, 130)
+    part = np.s_[20:150, 7:137]
+    np.testing.assert_array_equal(window.rainy_srgb8, samples[3].rainy_srgb8[part])
+    np.testing.assert_array_equal(window.clean_srgb8, samples[3].clean_srgb8[part])
+    np.testing.assert_array_equal(window.veiled_srgb8, samples[3].veiled_srgb8[part])
+    np.testing.assert_array_equal(window.streak_mask, samples[3].streak_mask[part])
+    with pytest.raises(InputError, match=r"top must be between 0 and 20, got 21"):
+        shards.crop(3, 21, 0, 130)
+    with pytest.raises(InputError, match="size must be at most 140"):
+        shards.crop(3, 0, 0, 141)
+
+
+def test_a_photograph_is_stored_once(shard: Path) -> None:
+    with h5py.File(shard) as file:
+        assert len(file["clean"]) == 2
+        assert file["background_row"][:].tolist() == [0, 1, 0, 1]
+        assert file["backgrounds"]["name"].tolist() == [b"photo_0.png", b"photo_1.png"]
+
+
+def test_the_same_samples_give_the_same_bytes(samples: list[RainSample], tmp_path: Path) -> None:
+    for name in ("a.h5", "b.h5"):
+        write_shard(tmp_path / name, samples, ORIGINS, {})
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_every_flipped_bit_of_the_pictures_is_seen(samples: list[RainSample], tmp_path: Path) -> None:
+    path = tmp_path / "shard-00000.h5"
+    write_shard(path, samples, ORIGINS, {})
+    with h5py.File(path) as file:
+        chunk = file["rainy"].id.get_chunk_info(0)
+    whole = path.read_bytes()
+    for place in np.linspace(0, chunk.size - 1, 12).astype(int):
+        damaged = bytearray(whole)
+        damaged[chunk.byte_offset + place] ^= 4
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"shard-00000\.h5"):
+            check_shard(path)
+
+
+def test_a_cut_shard_is_refused_in_one_line(shard: Path) -> None:
+    shard.write_bytes(shard.read_bytes()[: shard.stat().st_size // 2])
+    with pytest.raises(InputError, match=r"shard-00000\.h5 must be a whole rainsynth shard") as caught:
+        rainsynth.open_shards(shard)
+    assert "\n" not in str(caught.value)
+
+
+def test_another_hdf5_file_is_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "shard-00000.h5", "w") as file:
+        file["rainy"] = np.zeros((1, 2, 2, 3), np.uint8)
+    with pytest.raises(InputError, match="must be a rainsynth-shard of version 1"):
+        rainsynth.open_shards(tmp_path)
+
+
+def test_a_failed_write_leaves_nothing_behind(samples: list[RainSample], tmp_path: Path) -> None:
+    odd = rainsynth.add_rain(np.zeros((30, 40, 3), np.uint8), 5)
+    with pytest.raises(InputError, match="must have one size"):
+        write_shard(tmp_path / "shard-00000.h5", [*samples, odd], [*ORIGINS, ORIGINS[0]], {})
+    with pytest.raises(ValueError, match="zip"):
+        write_shard(tmp_path / "shard-00000.h5", samples, ORIGINS[:2], {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_layer_that_was_not_stored_is_named(samples: list[RainSample], tmp_path: Path) -> None:
+    write_shard(tmp_path / "shard-00000.h5", samples, ORIGINS, {}, layers=("streak_alpha16",))
+    shards = rainsynth.open_shards(tmp_path)
+    assert shards.layer_names(0) == ("streak_alpha16",)
+    with pytest.raises(InputError, match="must hold the layer transmission16"):
+        _ = shards[0].veiled_srgb8
+
+
+def _first_rainy(path: str, queue: multiprocessing.Queue) -> None:
+    queue.put(int(rainsynth.open_shards(path)[0].rainy_srgb8.sum()))
+
+
+def test_a_set_can_be_read_in_a_fork_and_pickled(samples: list[RainSample], tmp_path: Path) -> None:
+    write_shard(tmp_path / "shard-00000.h5", samples, ORIGINS, {})
+    shards = rainsynth.open_shards(tmp_path)
+    expected = int(shards[0].rainy_srgb8.sum())  # opens the file before the fork
+    queue = multiprocessing.get_context("fork").Queue()
+    process = multiprocessing.get_context("fork").Process(target=_first_rainy, args=(str(tmp_path), queue))
+    process.start()
+    assert queue.get(timeout=60) == expected
+    process.join()
+    assert int(pickle.loads(pickle.dumps(shards))[0].rainy_srgb8.sum()) == expected
+
+
+def test_units_stand_beside_the_parameters(shard: Path) -> None:
+    import json
+
+    with h5py.File(shard) as file:
+        units = json.loads(file["parameters"].attrs["units"])
+        assert set(units) == set(file["parameters"].dtype.names)
+        assert units["rain_rate_mm_h"] == "mm/h"
+        assert json.loads(file.attrs["config"]) == {"note": "test"}

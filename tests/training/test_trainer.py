@@ -1,0 +1,374 @@
+"""Training learns, gives the same bytes twice, survives being killed, and refuses what it cannot do."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fake_shards import FakeShards
+
+from mspfn import derain, load_weights, trainer
+from mspfn.checkpoint import save_weights
+from mspfn.curriculum import CurriculumConfig
+from mspfn.networks import build_network
+from mspfn.run_folder import first_difference
+from mspfn.train_config import DataConfig, NetworkChoice, OptimizerConfig, TrainConfig
+from mspfn.trainer import learning_rate_at, train
+from mspfn.training_state import TrainingState
+from mspfn.validation import ValidationSet, samples_by_class
+from rainsynth.checks import InputError
+from rainsynth.metrics import psnr_y
+
+TINY = NetworkChoice(name="mspfn", overrides={"fine_fusion_units": 1, "channels": 8})
+CURRICULUM = CurriculumConfig(name="light-to-heavy", start_rain_rate_mm_h=2)
+
+
+def tiny_config(steps=12, data=None, **changes):
+    options = {"shards": "train", "validation_shards": "validation", "patch_px": 16, "batch_size": 2} | (data or {})
+    rhythm = {"log_every_steps": 2, "validate_every_steps": 4, "checkpoint_every_steps": 3}
+    defaults = {"network": TINY, "curriculum": CURRICULUM, "precision": "float32"} | rhythm
+    return TrainConfig(data=DataConfig(**options), steps=steps, **(defaults | changes))
+
+
+@pytest.fixture(autouse=True)
+def fake_shards(monkeypatch):
+    """`shards: train` and `validation_shards: validation` name two sets in memory."""
+    sets = {"train": FakeShards(seed=1), "validation": FakeShards(seed=2, rates=[1, 2, 20, 30, 60, 70])}
+    monkeypatch.setattr(trainer, "open_shards", sets.__getitem__)
+    return sets
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def log_of(folder):
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def files_of(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+def killed_after(step):
+    def report(progress):
+        if progress.step == step:
+            raise Killed
+
+    return report
+
+
+def train_until_killed(config, folder, step):
+    with pytest.raises(Killed):
+        train(config, folder, resume=True, report=killed_after(step))
+
+
+def test_a_tiny_network_overfits_one_batch_and_its_weights_derain_it(tmp_path, fake_shards):
+    fake_shards["train"] = FakeShards(1, height_px=16, width_px=16)  # one window in two mirrorings
+    optimizer = OptimizerConfig(learning_rate=1e-2, warmup_steps=10)
+    data = {"validation_shards": None, "target": "veiled"}
+    config = tiny_config(100, data, loss="l1", optimizer=optimizer, ema_decay=0.9, curriculum=CurriculumConfig())
+    result = train(config, tmp_path / "run")
+    losses = [record["loss"] for record in log_of(tmp_path / "run")]
+    assert np.mean(losses[-5:]) < 0.2 * losses[0]
+    pair = fake_shards["train"][0]
+    derained = derain(pair.rainy_srgb8, load_weights(result.weights))
+    gain_db = psnr_y(derained, pair.veiled_srgb8) - psnr_y(pair.rainy_srgb8, pair.veiled_srgb8)
+    assert gain_db > 12  # a fifth of the error is 14 dB if it is spread as the streaks were
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_two_runs_of_a_config_make_the_same_files(tmp_path, precision):
+    config = tiny_config(precision=precision)
+    train(config, tmp_path / "one")
+    train(config, tmp_path / "two")
+    files = files_of(tmp_path / "one")
+    assert files == files_of(tmp_path / "two")
+    checkpoints = {"checkpoints/step-00000009.pt", "checkpoints/step-00000012.pt"}  # the last two of four
+    assert set(files) == {"config.json", "log.jsonl", "best.pt", "weights.pt"} | checkpoints
+
+
+def test_another_seed_makes_other_weights(tmp_path):
+    train(tiny_config(3), tmp_path / "one")
+    train(tiny_config(3, seed=1), tmp_path / "two")
+    assert (tmp_path / "one" / "weights.pt").read_bytes() != (tmp_path / "two" / "weights.pt").read_bytes()
+
+
+@pytest.mark.parametrize("stops", [(1,), (5,), (4, 7, 11), (12,)], ids=str)
+def test_a_resumed_run_makes_the_files_of_one_that_was_left_alone(tmp_path, stops):
+    config = tiny_config()
+    train(config, tmp_path / "alone")
+    for stop in stops:
+        train_until_killed(config, tmp_path / "killed", stop)
+    train(config, tmp_path / "killed", resume=True)
+    assert files_of(tmp_path / "killed") == files_of(tmp_path / "alone")
+
+
+def test_resuming_a_finished_run_changes_nothing(tmp_path):
+    train(tiny_config(), tmp_path / "run")
+    before = files_of(tmp_path / "run")
+    result = train(tiny_config(), tmp_path / "run", resume=True, report=killed_after(12))
+    assert files_of(tmp_path / "run") == before
+    assert result.steps == 12
+
+
+KILLED_RUN = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import test_trainer as tests
+from mspfn import trainer
+sets = {{"train": tests.FakeShards(seed=1), "validation": tests.FakeShards(seed=2, rates=[1, 2, 20, 30, 60, 70])}}
+trainer.open_shards = sets.__getitem__
+tests.torch.set_num_threads(1)
+trainer.train(tests.tiny_config(40, precision="auto"), sys.argv[1], resume=True,
+              report=lambda progress: print(progress.step, flush=True))
+"""
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_random_moments_makes_the_files_of_one_that_was_left_alone(tmp_path):
+    script = KILLED_RUN.format(tests=str(Path(__file__).parent))
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "alone")], check=True, stdout=subprocess.DEVNULL)
+    rng = np.random.default_rng(0)
+    kills = 0
+    while not (tmp_path / "killed" / "weights.pt").exists():
+        command = [sys.executable, "-c", script, str(tmp_path / "killed")]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            steps_left = int(rng.integers(1, 15))
+            for _ in process.stdout:
+                steps_left -= 1
+                if steps_left == 0:
+                    with pytest.raises(subprocess.TimeoutExpired):
+                        process.wait(timeout=rng.uniform(0.001, 0.03))  # into the middle of a step
+                    os.kill(process.pid, signal.SIGKILL)
+                    kills += 1
+        assert process.returncode in (0, -signal.SIGKILL)
+    assert kills >= 3
+    assert files_of(tmp_path / "killed") == files_of(tmp_path / "alone")
+
+
+def test_log_has_loss_stage_and_validation_by_class_and_no_times(tmp_path):
+    train(tiny_config(), tmp_path / "run")
+    log = log_of(tmp_path / "run")
+    assert [record["step"] for record in log] == [2, 4, 6, 8, 10, 12]
+    assert set(log[0]) == {"step", "loss", "learning_rate", "stage"}
+    assert set(log[1]) == {"step", "loss", "learning_rate", "stage", "psnr_y_db"}
+    assert set(log[1]["psnr_y_db"]) == {"light", "heavy", "violent", "all"}
+    assert log[0]["stage"] == "rates up to 2.4 mm/h"  # 2 * 3^(1/6), half of 12 steps being the whole way to 6 mm/h
+    assert log[-1]["stage"] == "all rates"
+
+
+def test_logged_loss_is_the_mean_over_the_steps_since_the_last_line(tmp_path):
+    losses = []
+    train(tiny_config(), tmp_path / "run", report=lambda progress: losses.append(progress.loss))
+    logged = [record["loss"] for record in log_of(tmp_path / "run")]
+    np.testing.assert_allclose(logged, np.mean(np.reshape(losses, (6, 2)), axis=1), rtol=1e-12)
+
+
+def test_best_weights_are_those_of_the_best_validation(tmp_path, monkeypatch):
+    scores = iter([20.0, 25.0, 24.0])
+    monkeypatch.setattr(ValidationSet, "psnr_y_db", lambda *_: {"all": next(scores)})
+    result = train(tiny_config(), tmp_path / "run")
+    assert result.best_psnr_y_db == 25
+    content = torch.load(tmp_path / "run" / "best.pt", weights_only=True)
+    assert content["about"]["steps"] == 8
+    assert content["about"]["psnr_y_db"] == {"all": 25.0}
+
+
+def test_a_loss_that_is_not_finite_is_skipped_and_logged_and_training_goes_on(tmp_path, monkeypatch):
+    calls = []
+
+    def faulty(derained, target):
+        calls.append(1)
+        return (derained - target).abs().mean() * (math.nan if len(calls) in (2, 5) else 1)
+
+    monkeypatch.setattr(trainer, "build_loss", lambda name: faulty)
+    result = train(tiny_config(), tmp_path / "run")
+    log = log_of(tmp_path / "run")
+    assert [record for record in log if "skipped" in record] == [
+        {"step": 2, "skipped": "loss nan"},
+        {"step": 5, "skipped": "loss nan"},
+    ]
+    assert all(math.isfinite(record["loss"]) for record in log if "loss" in record)
+    assert all(weight.isfinite().all() for weight in load_weights(result.weights).parameters())
+    assert (result.skipped_steps, result.steps, len(calls)) == (2, 12, 12)
+
+
+def test_a_skipped_step_leaves_weights_and_their_mean_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, "build_loss", lambda name: lambda derained, target: derained.sum() * math.inf)
+    network = load_weights(train(tiny_config(1), tmp_path / "run").weights)
+    untrained = TrainingState(tiny_config(1), torch.device("cpu")).network
+    for weight, first in zip(network.parameters(), untrained.parameters(), strict=True):
+        assert torch.equal(weight, first)
+
+
+def test_training_that_only_skips_stops(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, "MAX_SKIPPED_IN_A_ROW", 4)
+    monkeypatch.setattr(trainer, "build_loss", lambda name: lambda derained, target: derained.sum() * math.nan)
+    with pytest.raises(InputError, match=r"^loss and gradient must be finite, got 4 steps .* Lower optimizer.learning"):
+        train(tiny_config(), tmp_path / "run")
+
+
+def test_a_folder_that_is_not_empty_is_refused_without_resume(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"^out must be a new or empty folder.*Resume it"):
+        train(tiny_config(), tmp_path)
+    with pytest.raises(InputError, match=r"^out must be a new or empty folder.*holds no training run"):
+        train(tiny_config(), tmp_path, resume=True)
+    assert files_of(tmp_path) == {"notes.txt": b"mine"}
+
+
+def test_a_mistake_in_the_data_leaves_no_folder_behind(tmp_path):
+    with pytest.raises(InputError, match=r"^patch_px must be at most 24"):
+        train(tiny_config(data={"patch_px": 25}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"steps": 13}, "steps must be 12 to resume .*, got 13"),
+        ({"data": {"batch_size": 3}}, "data.batch_size must be 2 to resume .*, got 3"),
+        ({"curriculum": replace(CURRICULUM, name="competence")}, "curriculum.name must be 'light-to-heavy' to resume"),
+        ({"optimizer": OptimizerConfig(betas=(0.8, 0.99))}, r"optimizer.betas must be \[0.9, 0.999\] to resume"),
+    ],
+)
+def test_resuming_with_another_config_is_refused_by_its_first_key_that_differs(tmp_path, change, message):
+    train_until_killed(tiny_config(), tmp_path / "run", 1)
+    before = files_of(tmp_path / "run")
+    with pytest.raises(InputError, match="^" + message):
+        train(tiny_config(**change), tmp_path / "run", resume=True)
+    assert files_of(tmp_path / "run") == before
+
+
+def test_keys_that_one_side_lacks_count_as_different():
+    assert first_difference({"a": {"b": 1}}, {"a": {"b": 1}}) is None
+    assert first_difference({"a": {"b": 1}}, {"a": {"b": 1, "c": None}}) == "a.c"
+    assert first_difference({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}}) == "a.c"
+
+
+def test_a_shortened_log_is_refused_on_resume(tmp_path):
+    train_until_killed(tiny_config(), tmp_path / "run", 7)
+    (tmp_path / "run" / "log.jsonl").write_text("{}\n")
+    with pytest.raises(InputError, match=r"log.jsonl must have the \d+ bytes it had at the last checkpoint, got 3"):
+        train(tiny_config(), tmp_path / "run", resume=True)
+
+
+def test_learning_rate_rises_linearly_and_falls_along_a_cosine():
+    config = OptimizerConfig(learning_rate=1.0, learning_rate_end=0.2, warmup_steps=4)
+    rates = [learning_rate_at(step, 15, config) for step in range(15)]
+    np.testing.assert_allclose(rates[:5], [0.25, 0.5, 0.75, 1.0, 1.0])
+    assert rates[9] == pytest.approx(0.6)  # halfway from step 4 to step 14
+    assert rates[14] == pytest.approx(0.2)
+    assert np.all(np.diff(rates[4:]) < 0)
+
+
+def test_running_mean_follows_its_formula():
+    state = TrainingState(tiny_config(ema_decay=0.5), torch.device("cpu"))
+    weight, average = next(state.network.parameters()), next(state.average.parameters())
+    expected = average.clone()
+    for step, decay in enumerate([0.1, 2 / 11, 3 / 12]):  # (1 + s) / (10 + s)
+        with torch.no_grad():
+            weight.add_(1)
+        state.step = step
+        state.update_average()
+        expected = decay * expected + (1 - decay) * weight
+    torch.testing.assert_close(average, expected)
+    state.step = 1000
+    state.update_average()
+    torch.testing.assert_close(average, 0.5 * expected + 0.5 * weight)
+
+
+def test_weight_decay_acts_on_kernels_only():
+    config = tiny_config(optimizer=OptimizerConfig(weight_decay=0.3))
+    decayed, spared = TrainingState(config, torch.device("cpu")).optimizer.param_groups
+    assert (decayed["weight_decay"], spared["weight_decay"]) == (0.3, 0)
+    assert {weight.ndim for weight in decayed["params"]} == {4}
+    assert {weight.ndim for weight in spared["params"]} == {1}
+
+
+def test_training_goes_on_from_start_weights(tmp_path):
+    torch.manual_seed(5)
+    started = build_network("mspfn", **TINY.overrides)
+    save_weights(tmp_path / "start.pt", started)
+    choice = replace(TINY, start_weights=str(tmp_path / "start.pt"))
+    network = TrainingState(tiny_config(network=choice), torch.device("cpu")).network
+    for weight, first in zip(network.parameters(), started.parameters(), strict=True):
+        assert torch.equal(weight, first)
+    other = replace(choice, overrides={"fine_fusion_units": 2, "channels": 8})
+    with pytest.raises(InputError, match=r"^network.start_weights must hold the network of this config"):
+        TrainingState(tiny_config(network=other), torch.device("cpu"))
+
+
+def test_validation_takes_samples_evenly_along_each_class_and_names_unknown_rates():
+    rates = np.array([30, 1, 1, 1, 1, 1, np.nan, 30])
+    assert samples_by_class(rates, 3) == {"light": [1, 3, 5], "heavy": [0, 7], "unknown": [6]}
+
+
+def test_validation_measures_the_centre_of_its_pictures(fake_shards):
+    shards = fake_shards["validation"]
+    validation = ValidationSet(shards, samples_per_class=1, crop_px=16, target="veiled")
+    untrained = TrainingState(tiny_config(), torch.device("cpu")).average  # returns the picture it is given
+    centre = np.s_[0, 4:20, 8:24]
+    light_db = psnr_y(shards.rainy[centre], shards.veiled[centre])
+    assert validation.psnr_y_db(untrained)["light"] == pytest.approx(light_db)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_a_device_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"^device must be auto or cpu on this machine, got cuda"):
+        train(tiny_config(device="cuda"), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (DataConfig, "data must name exactly one of data.shards and data.pairs, got neither"),
+        (lambda: DataConfig(shards="a", pairs="b"), "data must name exactly one .*, got both"),
+        (lambda: DataConfig(pairs="a", target="veiled"), "data.target must be clean with data.pairs"),
+        (lambda: DataConfig(shards="a", target="dry"), "data.target must be one of clean, veiled, got 'dry'"),
+        (lambda: DataConfig(shards="a", patch_px=16.5), "data.patch_px must be a whole number"),
+        (lambda: DataConfig(shards="a", batch_size=0), "data.batch_size must be between 1"),
+        (lambda: NetworkChoice(name="unet"), "network name must be one of mspfn"),
+        (lambda: NetworkChoice(overrides={"width": 3}), "config of mspfn-tiny must use only .*, got width"),
+        (lambda: OptimizerConfig(learning_rate_end=1), "optimizer.learning_rate_end must be between 0 and 0.0005"),
+        (lambda: OptimizerConfig(betas=(0.9, 1.0)), "optimizer.betas must be between 0 and 1"),
+        (lambda: tiny_config(0), "steps must be between 1"),
+        (lambda: tiny_config(loss="l7"), "loss must be one of"),
+        (lambda: tiny_config(precision="float16"), "precision must be one of auto, float32, bfloat16"),
+        (lambda: tiny_config(device="tpu"), "device must be one of auto, cpu, cuda"),
+        (lambda: tiny_config(ema_decay=1), "ema_decay must be between 0 and 1"),
+        (lambda: tiny_config(seed=-1), "seed must be between 0"),
+        (lambda: tiny_config(keep_checkpoints=0), "keep_checkpoints must be between 1"),
+    ],
+)
+def test_config_refuses_what_has_no_meaning(make, message):
+    with pytest.raises(InputError, match="^" + message):
+        make()
+
+
+def test_config_is_read_from_plain_values_and_unknown_keys_are_refused():
+    pydantic = pytest.importorskip("pydantic")
+    adapter, resolved = pydantic.TypeAdapter(TrainConfig), tiny_config().resolved()
+    assert adapter.validate_python(resolved) == tiny_config()
+    for section in (None, "data", "network", "curriculum", "optimizer"):
+        wrong = json.loads(json.dumps(resolved))
+        (wrong[section] if section else wrong)["patch_size"] = 3
+        with pytest.raises(pydantic.ValidationError, match="patch_size"):
+            adapter.validate_python(wrong)
