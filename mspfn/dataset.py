@@ -115,7 +115,7 @@ class TrainingPairs:
 
     def windows(self, step: int) -> Windows:
         """Where the batch of a step lies: a function of (seed, step), whatever was drawn before."""
-        rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=()))
+        rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(step,)))
         probabilities = sample_probabilities(self.curriculum, self.progress(step), self.rain_rate_mm_h)
         sample = rng.choice(len(probabilities), size=self.batch_size, p=probabilities)
         return Windows(

@@ -16,14 +16,28 @@ def check_in_range(value: Any, low: float, high: float, name: str, hint: str = "
 
     `name` carries the unit, as in "rain_rate_mm_h"; `hint` names a likely cause or the next step.
     """
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(one_line(f"{name} must be a number, got {value!r}.", hint)) from None
+    array = np.asarray(value) if value is not None else np.asarray("None")
+    if array.dtype.kind not in "biuf":
+        raise InputError(one_line(f"{name} must be a number, got {value!r}.", hint))
+    array = array.astype(np.float64)
     bad = ~((array >= low) & (array <= high))  # NaN fails both comparisons
     if bad.any():
         worst = float(array[bad].flat[0])
         raise InputError(one_line(f"{name} must be between {low:g} and {high:g}, got {worst:g}.", hint))
+
+
+def check_number(value: Any, low: float, high: float, name: str, hint: str = "") -> None:
+    """Raise InputError unless `value` is one finite number in [low, high]."""
+    if np.ndim(value) != 0:
+        raise InputError(one_line(f"{name} must be one number, got {value!r}.", hint))
+    check_in_range(value, low, high, name, hint)
+
+
+def check_count(value: Any, low: int, high: int, name: str, hint: str = "") -> None:
+    """Raise InputError unless `value` is a whole number in [low, high]."""
+    check_number(value, low, high, name, hint)
+    if not isinstance(value, int | np.integer) or isinstance(value, bool):
+        raise InputError(one_line(f"{name} must be a whole number, got {value!r}.", hint))
 
 
 def check_choice(value: str, choices: list[str] | tuple[str, ...], name: str) -> None:

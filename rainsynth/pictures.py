@@ -13,6 +13,14 @@ from rainsynth.checks import InputError
 
 PHOTO_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 EIGHT_BIT_MODES = ("RGB", "L", "P", "1", "LA", "RGBA", "PA")
+UNREADABLE = (
+    UnidentifiedImageError,
+    OSError,
+    SyntaxError,
+    ValueError,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
 
 
 def list_photos(folder: Path) -> list[Path]:
@@ -40,19 +48,26 @@ def read_photo(path: Path) -> UInt8[np.ndarray, "h w 3"]:
     try:
         with warnings.catch_warnings(), Image.open(path) as opened:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            if opened.mode not in EIGHT_BIT_MODES:
-                raise InputError(
-                    f"{path} must be an 8-bit RGB or grey picture, got mode {opened.mode}. Convert it to sRGB first."
-                )
+            check_eight_bit(opened, path)
             picture = ImageOps.exif_transpose(opened)
             if picture.has_transparency_data:
                 picture = picture.convert("RGBA")
                 picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
             return np.array(picture.convert("RGB"))
+    except InputError:
+        raise
     except FileNotFoundError:
         raise InputError(f"{path} must be a picture file, got nothing there. Is the path right?") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombWarning) as error:
+    except UNREADABLE as error:
         raise InputError(f"{path} must be a readable picture, got: {' '.join(str(error).split())}.") from None
+
+
+def check_eight_bit(opened: Image.Image, path: Path) -> None:
+    """Raise InputError unless the file holds 8-bit RGB or grey; Pillow opens 16-bit colour as if it were 8-bit."""
+    deep = any(";16" in str(tile[3]) for tile in getattr(opened, "tile", ()))
+    if opened.mode not in EIGHT_BIT_MODES or deep:
+        found = "16 bits a channel" if deep else f"mode {opened.mode}"
+        raise InputError(f"{path} must be an 8-bit RGB or grey picture, got {found}. Convert it to 8-bit sRGB first.")
 
 
 def photo_size_px(path: Path) -> tuple[int, int]:
@@ -62,7 +77,7 @@ def photo_size_px(path: Path) -> tuple[int, int]:
             turned = opened.getexif().get(0x0112, 1) >= 5  # EXIF orientations 5 to 8 swap the sides
             width, height = opened.size
             return (width, height) if turned else (height, width)
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except UNREADABLE as error:
         raise InputError(f"{path} must be a readable picture, got: {' '.join(str(error).split())}.") from None
 
 

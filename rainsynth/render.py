@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from rainsynth.checks import InputError, check_in_range
+from rainsynth.checks import InputError, check_number
 from rainsynth.color import decode
 from rainsynth.compositing import compose, to_unit16
 from rainsynth.optics.drop_light import airlight_of, drop_light_grid, estimated_sky_linear, window_grid
@@ -86,7 +86,7 @@ def render_rain(
             f"camera must have the photograph's size {width_px}x{height_px}, got {camera.width_px}x{camera.height_px}."
             " Camera.from_fov(width_px, height_px) makes one."
         )
-    check_in_range(min_streak_width_px, 0.05, 100, "min_streak_width_px")
+    check_number(min_streak_width_px, 0.05, 100, "min_streak_width_px")
     clean_srgb8, view, depth_m = _through_window(background, camera, window)
     drops = sample_drops(event, view, float(depth_m.max()), min_streak_width_px, sample_rng(seed, index))
     streak_alpha16 = to_unit16(1 - unhidden_fraction(project(drops, view), depth_m))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rainsynth.checks import check_in_range
+from rainsynth.checks import check_count
 
 DROPS_STREAM = 0  # which drops fall where
 PRESET_STREAM = 1  # which rain, camera and photograph a sample gets
@@ -24,6 +24,6 @@ def noise_key(dataset_seed: int, sample_index: int) -> int:
 
 
 def _sequence(dataset_seed: int, sample_index: int, stream: int) -> np.random.SeedSequence:
-    check_in_range(dataset_seed, 0, 2**63 - 1, "seed", "Seeds are whole numbers; 0 is a seed.")
-    check_in_range(sample_index, 0, 2**63 - 1, "index")
+    check_count(dataset_seed, 0, 2**63 - 1, "seed", "Seeds are whole numbers; 0 is a seed.")
+    check_count(sample_index, 0, 2**63 - 1, "index")
     return np.random.SeedSequence(int(dataset_seed), spawn_key=(int(sample_index), stream))

@@ -13,7 +13,10 @@ from numba import njit
 from rainsynth.optics.streak import Streaks
 
 TABLE_STEPS = 2048
-SHORT_STREAK_SAMPLES = 4  # sub-samples across the smaller axis of a drop that hardly moves
+STRETCH = 3.0  # drops wider than a pixel that move less than this many times their size are sampled point by point
+SAMPLES_PER_PIXEL = 4  # points across a pixel for such a drop,
+SAMPLES_PER_AXIS = 8  # or as many as put this many across its smaller axis
+SHORTEST_REACH = 0.05  # of a thin drop that stands still, in half its height: keeps the quotient of its path finite
 STRAIGHT_SLOPE = 0.02  # a row's drift, in half widths, under which the mean over the row is its value at mid-row
 
 
@@ -114,7 +117,8 @@ def _rasterize(out, depth_m, start_x, start_y, end_x, end_y, width, height, area
         dx, dy = end_x[i] - start_x[i], end_y[i] - start_y[i]
         mid_x, mid_y = 0.5 * (start_x[i] + end_x[i]), 0.5 * (start_y[i] + end_y[i])
         length = np.sqrt(dx * dx + dy * dy)
-        if length < max(width[i], height[i]):
+        size = max(width[i], height[i])
+        if size > 1 and length < STRETCH * size:
             _short_streak(out, depth_m, mid_x, mid_y, dx, dy, width[i], height[i], area[i], z_m[i], additive)
         elif abs(dy) >= abs(dx):
             _long_streak(out, depth_m, mid_x, mid_y, dx, dy, width[i], height[i], area[i], z_m[i], additive, False)
@@ -124,13 +128,14 @@ def _rasterize(out, depth_m, start_x, start_y, end_x, end_y, width, height, area
 
 @njit(cache=True, nogil=True)
 def _long_streak(out, depth_m, mid_n, mid_m, dn, dm, size_n, size_m, area, z, additive, turned):  # type: ignore[no-untyped-def]
-    """Streak longer than the drop: marginal along its main axis m times cross-section along n, centred on its path.
+    """Streak longer than the drop, or thin: marginal along its main axis m times cross-section n, centred on its path.
 
     The cross-section of the swept ellipse has the half width `half_n` along n; its marginal along m is the path's
     uniform density convolved with the ellipse's own. Weights along each axis add up to one, so the whole to `area`.
     """
-    slope = dn / dm
-    half_m, reach = 0.5 * size_m, 0.5 * abs(dm)
+    slope = dn / dm if dm != 0 else 0.0
+    half_m = 0.5 * size_m
+    reach = max(0.5 * abs(dm), SHORTEST_REACH * half_m)
     half_n = 0.5 * np.sqrt(size_n * size_n + slope * slope * size_m * size_m)
     end_m, end_n = (out.shape[1], out.shape[0]) if turned else (out.shape[0], out.shape[1])
     first_m = max(int(np.floor(mid_m - reach - half_m)), 0)
@@ -158,11 +163,11 @@ def _long_streak(out, depth_m, mid_n, mid_m, dn, dm, size_n, size_m, area, z, ad
 
 @njit(cache=True, nogil=True)
 def _short_streak(out, depth_m, mid_x, mid_y, dx, dy, width, height, area, z, additive):  # type: ignore[no-untyped-def]
-    """Drop that moves less than its own size: exact time of cover at sub-samples, scaled to add up to `area`."""
+    """Drop that moves a few times its own size at most: exact time of cover at points, scaled to add up to `area`."""
     half_x, half_y = 0.5 * width + 0.5 * abs(dx), 0.5 * height + 0.5 * abs(dy)
     left, right = int(np.floor(mid_x - half_x)), int(np.floor(mid_x + half_x))
     top, bottom = int(np.floor(mid_y - half_y)), int(np.floor(mid_y + half_y))
-    samples = min(max(int(np.ceil(SHORT_STREAK_SAMPLES / min(width, height))), 1), 16)
+    samples = max(SAMPLES_PER_PIXEL, int(np.ceil(SAMPLES_PER_AXIS / min(width, height))))
     patch = np.zeros((bottom - top + 1, right - left + 1))
     total = 0.0
     for row in range(patch.shape[0]):

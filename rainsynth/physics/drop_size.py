@@ -11,11 +11,12 @@ from math import gamma
 import numpy as np
 from jaxtyping import Float
 
-from rainsynth.checks import check_choice, check_in_range
+from rainsynth.checks import check_choice, check_in_range, check_number
 from rainsynth.physics.fall_speed import fall_speed_m_s
 
 MIN_DIAMETER_MM = 0.1
 MAX_DIAMETER_MM = 8.0
+MIN_RAIN_RATE_MM_H = 1e-3  # a trace; less is 0
 MAX_RAIN_RATE_MM_H = 500.0  # above every rate that was measured over a minute or more outside records
 
 # Exponential spectra N0 exp(-coefficient R^-0.21 D): (N0 [m^-3 mm^-1], coefficient [mm^-1]).
@@ -48,7 +49,7 @@ def drop_density_per_m3_mm(
     spectrum: str = "marshall-palmer",
     normalize: bool = True,
 ) -> Float[np.ndarray, "..."]:
-    """Drops per cubic metre of air and mm of diameter, N(D) [m^-3 mm^-1], for D > 0 and R of 0 to 500 mm/h.
+    """Drops per cubic metre of air and mm of diameter, N(D) [m^-3 mm^-1], for D > 0 and R of 0, or 0.001 to 500 mm/h.
 
     `normalize=True` scales the published spectrum so that its drops of 0.1 to 8 mm, falling at `fall_speed_m_s`,
     bring exactly `rain_rate_mm_h`; the published Marshall-Palmer spectrum brings 1.18 times the rate it is asked for
@@ -87,7 +88,9 @@ def mean_square_diameter_mm2_m3(rain_rate_mm_h: float, spectrum: str, normalize:
 
 def check_rain(rain_rate_mm_h: float, spectrum: str) -> None:
     """Raise InputError unless rate and spectrum name a rain that is modelled."""
-    check_in_range(rain_rate_mm_h, 0, MAX_RAIN_RATE_MM_H, "rain_rate_mm_h", "Heavy rain is 10 to 50 mm/h.")
+    check_number(rain_rate_mm_h, 0, MAX_RAIN_RATE_MM_H, "rain_rate_mm_h", "Heavy rain is 10 to 50 mm/h.")
+    if rain_rate_mm_h != 0:
+        check_number(rain_rate_mm_h, MIN_RAIN_RATE_MM_H, MAX_RAIN_RATE_MM_H, "rain_rate_mm_h", "Or 0 for no rain.")
     check_choice(spectrum, SPECTRA, "spectrum")
 
 
@@ -108,9 +111,9 @@ def _published_density(
         volume_fraction_per_mm = (
             BEST_EXPONENT / size_mm * relative ** (BEST_EXPONENT - 1) * np.exp(-(relative**BEST_EXPONENT))
         )
-        return water_mm3_m3 * volume_fraction_per_mm / (np.pi / 6 * diameter_mm**3)
+        return np.asarray(water_mm3_m3 * volume_fraction_per_mm / (np.pi / 6 * diameter_mm**3))
     intercept, shape, slope_per_mm = _gamma_parameters(rain_rate_mm_h, spectrum)
-    return intercept * diameter_mm**shape * np.exp(-slope_per_mm * diameter_mm)
+    return np.asarray(intercept * diameter_mm**shape * np.exp(-slope_per_mm * diameter_mm))
 
 
 def _gamma_parameters(rain_rate_mm_h: float, spectrum: str) -> tuple[float, float, float]:

@@ -35,7 +35,7 @@ def fall_speed_m_s(diameter_mm: Float[np.ndarray, "..."] | float) -> Float[np.nd
     """
     check_in_range(diameter_mm, MIN_FALL_DIAMETER_MM, MAX_FALL_DIAMETER_MM, "diameter_mm", "Is it in m or um?")
     diameter_mm = np.asarray(diameter_mm, dtype=np.float64)
-    diameter_m = np.minimum(diameter_mm, LARGEST_MEASURED_MM) * 1e-3
+    diameter_m = np.asarray(np.minimum(diameter_mm, LARGEST_MEASURED_MM) * 1e-3)
     reynolds = np.where(diameter_mm < LARGE_DROP_FROM_MM, _reynolds_small(diameter_m), _reynolds_large(diameter_m))
     return np.asarray(AIR_VISCOSITY_PA_S * reynolds / (AIR_DENSITY_KG_M3 * diameter_m))
 
@@ -45,7 +45,7 @@ def _reynolds_small(diameter_m: Float[np.ndarray, "..."]) -> Float[np.ndarray, "
     weight = (WATER_DENSITY_KG_M3 - AIR_DENSITY_KG_M3) * GRAVITY_M_S2
     davies = 4 * AIR_DENSITY_KG_M3 * weight * diameter_m**3 / (3 * AIR_VISCOSITY_PA_S**2)
     slip = 1 + 2.51 * MEAN_FREE_PATH_M / diameter_m
-    return slip * np.exp(np.polynomial.polynomial.polyval(np.log(davies), SMALL_DROP_POLYNOMIAL))
+    return np.asarray(slip * np.exp(np.polynomial.polynomial.polyval(np.log(davies), SMALL_DROP_POLYNOMIAL)))
 
 
 def _reynolds_large(diameter_m: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
@@ -54,4 +54,5 @@ def _reynolds_large(diameter_m: Float[np.ndarray, "..."]) -> Float[np.ndarray, "
     bond = 4 * weight * diameter_m**2 / (3 * SURFACE_TENSION_N_M)
     property_number = SURFACE_TENSION_N_M**3 * AIR_DENSITY_KG_M3**2 / (AIR_VISCOSITY_PA_S**4 * weight)
     sixth_root = property_number ** (1 / 6)
-    return sixth_root * np.exp(np.polynomial.polynomial.polyval(np.log(bond * sixth_root), LARGE_DROP_POLYNOMIAL))
+    log_number = np.log(bond * sixth_root)
+    return np.asarray(sixth_root * np.exp(np.polynomial.polynomial.polyval(log_number, LARGE_DROP_POLYNOMIAL)))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rainsynth.checks import check_in_range
+from rainsynth.checks import check_count, check_number
 
 DEFAULT_FIELD_OF_VIEW_DEG = 50.0
 DEFAULT_EXPOSURE_S = 1 / 250
@@ -37,18 +37,20 @@ class Camera:
     read_noise_e: float = 0.0
 
     def __post_init__(self) -> None:
-        check_in_range(self.width_px, 1, 1e6, "Camera.width_px")
-        check_in_range(self.height_px, 1, 1e6, "Camera.height_px")
+        check_count(self.width_px, 1, 1_000_000, "Camera.width_px")
+        check_count(self.height_px, 1, 1_000_000, "Camera.height_px")
         widest = self.width_px / 2 / np.tan(np.radians(WIDEST_FIELD_OF_VIEW_DEG / 2))
-        check_in_range(self.focal_px, widest, 1e7, "Camera.focal_px", "Is it in mm? Divide by the pixel pitch in mm.")
-        check_in_range(self.exposure_s, 1e-6, 1, "Camera.exposure_s", "Is it in ms? Divide by 1000.")
-        check_in_range(self.near_m, 0.01, 1e3, "Camera.near_m", "Is it in mm or cm?")
-        check_in_range(self.aperture_mm, 0, 500, "Camera.aperture_mm", "Focal length in mm over f-number.")
-        check_in_range(self.focus_m, 0.02, 1e9, "Camera.focus_m")
-        check_in_range(self.full_well_e, 0, 1e9, "Camera.full_well_e")
-        check_in_range(self.read_noise_e, 0, 1e6, "Camera.read_noise_e")
+        check_number(self.focal_px, widest, 1e7, "Camera.focal_px", "Is it in mm? Divide by the pixel pitch in mm.")
+        for name in ("principal_x_px", "principal_y_px"):
+            check_number(getattr(self, name), -1e7, 1e7, f"Camera.{name}", "Pixels from the top left corner.")
+        check_number(self.exposure_s, 1e-6, 1, "Camera.exposure_s", "Is it in ms? Divide by 1000.")
+        check_number(self.near_m, 0.01, 1e3, "Camera.near_m", "Is it in mm or cm?")
+        check_number(self.aperture_mm, 0, 500, "Camera.aperture_mm", "Focal length in mm over f-number.")
+        check_number(self.focus_m, 0.02, 1e9, "Camera.focus_m")
+        check_number(self.full_well_e, 0, 1e9, "Camera.full_well_e")
+        check_number(self.read_noise_e, 0, 1e6, "Camera.read_noise_e")
         if self.read_noise_e > 0:
-            check_in_range(self.full_well_e, 1, 1e9, "Camera.full_well_e", "Read noise needs the electrons at white.")
+            check_number(self.full_well_e, 1, 1e9, "Camera.full_well_e", "Read noise needs the electrons at white.")
 
     @classmethod
     def from_fov(
@@ -58,15 +60,18 @@ class Camera:
 
         f_px = (width / 2) / tan(field of view / 2). `options` are Camera's other fields (exposure_s, near_m, ...).
         """
-        check_in_range(field_of_view_deg, 0.1, WIDEST_FIELD_OF_VIEW_DEG, "field_of_view_deg", "Is it in radians?")
+        check_count(width_px, 1, 1_000_000, "width_px")
+        check_number(field_of_view_deg, 0.1, WIDEST_FIELD_OF_VIEW_DEG, "field_of_view_deg", "Is it in radians?")
         focal_px = width_px / 2 / np.tan(np.radians(field_of_view_deg) / 2)
         centre = {"principal_x_px": width_px / 2, "principal_y_px": height_px / 2}
         return cls(width_px=width_px, height_px=height_px, focal_px=float(focal_px), **centre, **options)
 
     def window(self, top: int, left: int, height: int, width: int) -> Camera:
         """The same camera seen through a window of its picture: focal length and optical axis stay where they are."""
-        check_in_range(top, 0, self.height_px - height, "top", "The window must lie inside the picture.")
-        check_in_range(left, 0, self.width_px - width, "left", "The window must lie inside the picture.")
+        check_count(height, 1, self.height_px, "height", "The window must lie inside the picture.")
+        check_count(width, 1, self.width_px, "width", "The window must lie inside the picture.")
+        check_count(top, 0, self.height_px - height, "top", "The window must lie inside the picture.")
+        check_count(left, 0, self.width_px - width, "left", "The window must lie inside the picture.")
         return replace(
             self,
             width_px=width,

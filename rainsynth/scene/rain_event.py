@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rainsynth.checks import InputError, check_in_range
+import numpy as np
+
+from rainsynth.checks import InputError, check_in_range, check_number
 from rainsynth.physics.drop_size import check_rain
 
 
@@ -33,13 +35,15 @@ class RainEvent:
 
     def __post_init__(self) -> None:
         check_rain(self.rain_rate_mm_h, self.spectrum)
-        if len(self.wind_m_s) != 2:
+        if np.shape(self.wind_m_s) != (2,):
             raise InputError(f"RainEvent.wind_m_s must hold two speeds (right, away), got {self.wind_m_s!r}.")
         check_in_range(self.wind_m_s, -40, 40, "RainEvent.wind_m_s", "Is it in km/h? Divide by 3.6.")
-        check_in_range(self.turbulence_m_s, 0, 10, "RainEvent.turbulence_m_s")
-        check_in_range(self.q_ext, 1, 2, "RainEvent.q_ext")
-        check_in_range(self.mist_per_km, 0, 1000, "RainEvent.mist_per_km", "Dense fog is about 40 per km.")
+        check_number(self.turbulence_m_s, 0, 10, "RainEvent.turbulence_m_s")
+        check_number(self.q_ext, 1, 2, "RainEvent.q_ext")
+        check_number(self.mist_per_km, 0, 1000, "RainEvent.mist_per_km", "Dense fog is about 40 per km.")
         if self.sky_linear is not None:
-            check_in_range(self.sky_linear, 0, 100, "RainEvent.sky_linear", "1.0 is diffuse white.")
+            check_number(self.sky_linear, 0, 100, "RainEvent.sky_linear", "1.0 is diffuse white.")
         if self.airlight_linear is not None:
+            if np.shape(self.airlight_linear) != (3,):
+                raise InputError(f"RainEvent.airlight_linear must be a colour (R, G, B), got {self.airlight_linear!r}.")
             check_in_range(self.airlight_linear, 0, 4, "RainEvent.airlight_linear", "1.0 is diffuse white.")

@@ -169,6 +169,7 @@ def test_what_is_no_picture_is_refused(tmp_path, content):
     check_refused(lambda: photo_size_px(path), "broken.jpg")
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "TIFF", "WEBP"])
 @pytest.mark.parametrize("part", [0.01, 0.1, 0.3, 0.5, 0.7, 0.9])
 def test_a_cut_picture_is_refused(tmp_path, kind, part):

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -37,20 +38,34 @@ def tiny_config(steps=12, data=None, **changes):
     return TrainConfig(data=DataConfig(**options), steps=steps, **(defaults | changes))
 
 
+def sets_in_memory():
+    """What `shards: train` and `validation_shards: validation` stand for here."""
+    return {"train": FakeShards(seed=1), "validation": FakeShards(seed=2, rates=[1, 2, 20, 30, 60, 70])}
+
+
 @pytest.fixture(autouse=True)
 def fake_shards(monkeypatch):
-    """`shards: train` and `validation_shards: validation` name two sets in memory."""
-    sets = {"train": FakeShards(seed=1), "validation": FakeShards(seed=2, rates=[1, 2, 20, 30, 60, 70])}
+    sets = sets_in_memory()
     monkeypatch.setattr(trainer, "open_shards", sets.__getitem__)
     return sets
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def one_thread():
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def alone(one_thread, tmp_path_factory):
+    """Folder of a run of `tiny_config()` that nobody disturbed; to be copied, not changed."""
+    folder = tmp_path_factory.mktemp("runs") / "alone"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer, "open_shards", sets_in_memory().__getitem__)
+        train(tiny_config(), folder)
+    return folder
 
 
 def log_of(folder):
@@ -92,15 +107,19 @@ def test_a_tiny_network_overfits_one_batch_and_its_weights_derain_it(tmp_path, f
     assert gain_db > 12  # a fifth of the error is 14 dB if it is spread as the streaks were
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_two_runs_of_a_config_make_the_same_files(tmp_path, precision):
-    config = tiny_config(precision=precision)
-    train(config, tmp_path / "one")
-    train(config, tmp_path / "two")
-    files = files_of(tmp_path / "one")
-    assert files == files_of(tmp_path / "two")
+def test_two_runs_of_a_config_make_the_same_files(tmp_path, alone):
+    train(tiny_config(), tmp_path / "again")
+    files = files_of(tmp_path / "again")
+    assert files == files_of(alone)
     checkpoints = {"checkpoints/step-00000009.pt", "checkpoints/step-00000012.pt"}  # the last two of four
     assert set(files) == {"config.json", "log.jsonl", "best.pt", "weights.pt"} | checkpoints
+
+
+def test_two_runs_in_bfloat16_make_the_same_files_and_not_those_of_float32(tmp_path):
+    for name, precision in (("one", "bfloat16"), ("two", "bfloat16"), ("three", "float32")):
+        train(tiny_config(3, precision=precision), tmp_path / name)
+    assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
+    assert (tmp_path / "one" / "weights.pt").read_bytes() != (tmp_path / "three" / "weights.pt").read_bytes()
 
 
 def test_another_seed_makes_other_weights(tmp_path):
@@ -110,20 +129,19 @@ def test_another_seed_makes_other_weights(tmp_path):
 
 
 @pytest.mark.parametrize("stops", [(1,), (5,), (4, 7, 11), (12,)], ids=str)
-def test_a_resumed_run_makes_the_files_of_one_that_was_left_alone(tmp_path, stops):
-    config = tiny_config()
-    train(config, tmp_path / "alone")
+def test_a_resumed_run_makes_the_files_of_one_that_was_left_alone(tmp_path, alone, stops):
     for stop in stops:
-        train_until_killed(config, tmp_path / "killed", stop)
-    train(config, tmp_path / "killed", resume=True)
-    assert files_of(tmp_path / "killed") == files_of(tmp_path / "alone")
+        train_until_killed(tiny_config(), tmp_path / "killed", stop)
+    train(tiny_config(), tmp_path / "killed", resume=True)
+    assert files_of(tmp_path / "killed") == files_of(alone)
 
 
-def test_resuming_a_finished_run_changes_nothing(tmp_path):
-    train(tiny_config(), tmp_path / "run")
-    before = files_of(tmp_path / "run")
-    result = train(tiny_config(), tmp_path / "run", resume=True, report=killed_after(12))
-    assert files_of(tmp_path / "run") == before
+def test_resuming_a_finished_run_takes_no_step_and_removes_what_a_kill_left(tmp_path, alone):
+    shutil.copytree(alone, tmp_path / "run")
+    (tmp_path / "run" / "checkpoints" / "step-00000006.pt").write_bytes(b"old")
+    (tmp_path / "run" / "weights.pt").unlink()
+    result = train(tiny_config(), tmp_path / "run", resume=True, report=lambda progress: pytest.fail("took a step"))
+    assert files_of(tmp_path / "run") == files_of(alone)
     assert result.steps == 12
 
 
@@ -133,8 +151,7 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 import test_trainer as tests
 from mspfn import trainer
-sets = {{"train": tests.FakeShards(seed=1), "validation": tests.FakeShards(seed=2, rates=[1, 2, 20, 30, 60, 70])}}
-trainer.open_shards = sets.__getitem__
+trainer.open_shards = tests.sets_in_memory().__getitem__
 tests.torch.set_num_threads(1)
 trainer.train(tests.tiny_config(40, precision="auto"), sys.argv[1], resume=True,
               report=lambda progress: print(progress.step, flush=True))
@@ -163,9 +180,30 @@ def test_a_run_killed_at_random_moments_makes_the_files_of_one_that_was_left_alo
     assert files_of(tmp_path / "killed") == files_of(tmp_path / "alone")
 
 
-def test_log_has_loss_stage_and_validation_by_class_and_no_times(tmp_path):
-    train(tiny_config(), tmp_path / "run")
-    log = log_of(tmp_path / "run")
+def test_the_last_step_is_logged_validated_and_kept_whatever_the_rhythm(tmp_path):
+    train(tiny_config(7), tmp_path / "run")
+    last = log_of(tmp_path / "run")[-1]
+    assert last["step"] == 7
+    assert set(last) == {"step", "loss", "learning_rate", "stage", "psnr_y_db"}
+    assert (tmp_path / "run" / "checkpoints" / "step-00000007.pt").is_file()
+
+
+def test_gradients_are_never_longer_than_the_clip_norm(tmp_path, monkeypatch):
+    norms = []
+
+    def spy(optimizer):
+        gradients = [weight.grad.flatten() for group in optimizer.param_groups for weight in group["params"]]
+        norms.append(float(torch.cat(gradients).norm()))
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", spy)
+    train(tiny_config(3), tmp_path / "free")
+    free, norms[:] = min(norms), []
+    train(tiny_config(3, optimizer=OptimizerConfig(clip_norm=free / 2)), tmp_path / "clipped")
+    np.testing.assert_allclose(norms, free / 2, rtol=1e-4)  # PyTorch divides by norm + 1e-6
+
+
+def test_log_has_loss_stage_and_validation_by_class_and_no_times(alone):
+    log = log_of(alone)
     assert [record["step"] for record in log] == [2, 4, 6, 8, 10, 12]
     assert set(log[0]) == {"step", "loss", "learning_rate", "stage"}
     assert set(log[1]) == {"step", "loss", "learning_rate", "stage", "psnr_y_db"}

@@ -1,0 +1,64 @@
+"""Every config in the repository loads, and a wrong one is refused in one line that says all that is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mspfn.train_config import TrainConfig
+from pipelines.config import load_config, plain_values
+from pipelines.generate import GenerateConfig
+from rainsynth.checks import InputError
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+KINDS = {"generate": GenerateConfig, "train": TrainConfig}
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.stem)
+def test_every_config_loads_and_opens_with_its_command(path: Path) -> None:
+    load_config(KINDS[path.parent.name], path)
+    opening = path.read_text().splitlines()[:2]
+    assert all(line.startswith("#") for line in opening)
+    assert f"rainsynth {path.parent.name}" in opening[1]
+    assert f"configs/{path.parent.name}/{path.name}" in opening[1]
+
+
+def test_settings_lie_on_top_of_the_file() -> None:
+    path = CONFIGS / "generate" / "light_to_heavy.yaml"
+    config = load_config(GenerateConfig, path, ["data.photographs=elsewhere", "samples=7", "size_px=96"], seed=3)
+    assert (config.data.photographs, config.samples, config.size_px, config.seed) == ("elsewhere", 7, 96, 3)
+    assert plain_values(config)["mixture"][0] == {"preset": "light", "weight": 1.0, "rain_rate_mm_h": None}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["sampels=3"], "sampels must be a known key"),
+        (["data.fotos=x"], "data.fotos must be a known key"),
+        (["samples=-1"], "samples must be between 1 and 1e.09, got -1"),
+        (["samples=many"], "samples: Input should be a valid integer"),
+        (["mixture=[{preset: hevy}]"], "preset must be one of .*got 'hevy'"),
+        (["mixture=[{preset: heavy, rain_rate_mm_h: [-5, 3]}]"], "rain_rate_mm_h must be between"),
+        (["samples.x=1"], "samples is not a group"),
+        (["samples"], "--set must be KEY=VALUE"),
+    ],
+)
+def test_a_wrong_setting_is_refused_in_one_line(settings: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        load_config(GenerateConfig, CONFIGS / "generate" / "light_to_heavy.yaml", settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    with pytest.raises(InputError, match=r"seed: Input should be.*sampels must be a known key"):
+        load_config(GenerateConfig, CONFIGS / "generate" / "light_to_heavy.yaml", ["sampels=3", "seed=abc"])
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "a: [1\n", "", "\x00"])
+def test_a_file_that_is_no_config_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "bad.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"bad\.yaml"):
+        load_config(GenerateConfig, tmp_path / "bad.yaml")
+    with pytest.raises(InputError, match="must be a YAML file, got nothing"):
+        load_config(GenerateConfig, tmp_path / "absent.yaml")
