@@ -12,7 +12,8 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor, nn
 
-from rainsynth.checks import InputError, check_in_range
+from mspfn.dataset import to_srgb8, to_tensor
+from rainsynth.checks import InputError, check_in_range, check_photo
 
 WHOLE_PICTURE_PX = 1_500_000  # a larger picture is worked on in tiles, so that memory stays the same
 DEFAULT_TILE_PX = 512  # about the size of the pictures that benchmarks and training use
@@ -33,7 +34,7 @@ def derain(
     """
     check_photo(photo_srgb8)
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
-    rainy = torch.from_numpy(np.ascontiguousarray(photo_srgb8)).to(device).permute(2, 0, 1)[None].float() / 255
+    rainy = to_tensor(photo_srgb8[None]).to(device)
     height_px, width_px = photo_srgb8.shape[:2]
     if tile_px is None and height_px * width_px > WHOLE_PICTURE_PX:
         tile_px = DEFAULT_TILE_PX
@@ -44,7 +45,7 @@ def derain(
             derained = derain_tiles(rainy, network, tile_px, overlap_px)
     if not torch.isfinite(derained).all():
         raise InputError("network output must be finite, got NaN or infinity. Did its training diverge?")
-    return (derained[0].float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    return to_srgb8(derained)[0]
 
 
 def inference_precision(device: torch.device) -> torch.dtype:
@@ -123,12 +124,3 @@ def ramp(span: slice, size_px: int, overlap_px: int) -> Tensor:
     stop = span.stop if span.stop < size_px else math.inf
     inside = torch.minimum(centre - start, stop - centre)  # distance from the nearest edge that is not the picture's
     return ((inside - overlap_px / 4) / max(overlap_px / 2, 0.5)).clamp(0, 1)
-
-
-def check_photo(photo_srgb8: np.ndarray) -> None:
-    """Raise InputError unless this is an 8-bit RGB picture of at least one pixel."""
-    if photo_srgb8.ndim != 3 or photo_srgb8.shape[2] != 3 or photo_srgb8.dtype != np.uint8 or photo_srgb8.size == 0:
-        raise InputError(
-            f"photo_srgb8 must be (H, W, 3) uint8 RGB, got {photo_srgb8.shape} {photo_srgb8.dtype}. "
-            "rainsynth.pictures.read_photo converts grey and transparent pictures."
-        )

@@ -12,8 +12,7 @@ from mspfn.curriculum import CurriculumConfig
 from mspfn.dataset import TARGETS
 from mspfn.losses import LOSSES
 from mspfn.networks import build_network
-from mspfn.networks.mspfn import check_count
-from rainsynth.checks import InputError, check_choice, check_in_range
+from rainsynth.checks import InputError, check_choice, check_count, check_in_range
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 DEVICES = ("auto", "cpu", "cuda")

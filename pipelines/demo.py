@@ -41,7 +41,7 @@ class DemoSize:
     steps: int
 
 
-FULL = DemoSize(training_samples=240, held_out_samples=24, steps=900)
+FULL = DemoSize(training_samples=240, held_out_samples=24, steps=1200)
 SMOKE = DemoSize(training_samples=16, held_out_samples=8, steps=12)
 
 
@@ -84,11 +84,11 @@ def training_config(shards: Path, steps: int, seed: int) -> TrainConfig:
         steps=steps,
         network=NetworkChoice(name="mspfn-demo"),
         curriculum=CurriculumConfig(name="light-to-heavy", reached_at=0.3, replay_fraction=0.3),
-        optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=min(50, steps // 4)),
+        optimizer=OptimizerConfig(learning_rate=2e-3, warmup_steps=min(50, steps // 4)),
         loss="psnr",
         ema_decay=0.99,
         seed=seed,
-        log_every_steps=max(1, steps // 60),
+        log_every_steps=max(1, steps // 50),
         checkpoint_every_steps=steps,
         validate_every_steps=steps,
     )

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from pipelines.evaluate import Pair
-from pipelines.sheets import grey_picture
+from pipelines.sheets import contact_sheet, grey_picture
 from pipelines.train import plot_curve
+from rainsynth.metrics import psnr_y
 from rainsynth.pictures import write_picture
 from rainsynth.presets import RAIN_CLASSES
 from rainsynth.shards.reader import open_shards
@@ -32,12 +33,14 @@ def write_page(
 ) -> None:
     """Write `out`/index.html and the pictures it shows."""
     plot_curve(out / "run", out / "pictures" / "training_curve.png")
+    write_picture(out / "pictures" / "overview.jpg", _overview(kept, figures))
     sections = [
         "<h1>rainsynth demo</h1>",
         "<p>Calibrated rain on photographs that ship inside Python packages; a small MSPFN trained on it from light to"
         " heavy rain; and that network on two photographs it never saw. Streaks are to be taken off, the veil stays:"
         " every figure is against the veiled target.</p>",
         _table(table),
+        _figure("pictures/overview.jpg", "One picture of every class of rain."),
         *(_class_row(out, name, kept, figures) for name in RAIN_CLASSES if name in figures["per_class"]),
         "<h2>Training, from light to heavy</h2>",
         _figure("pictures/training_curve.png", "Loss (negative PSNR) by step; the shade is the curriculum's stage."),
@@ -48,10 +51,31 @@ def write_page(
     (out / "index.html").write_text(page + "\n".join(sections) + "</html>\n", encoding="utf-8")
 
 
+def _heaviest(name: str, kept: list[tuple[Pair, np.ndarray]]) -> tuple[Pair, np.ndarray]:
+    """The picture of a class of rain that has the most streaks, with its derained picture."""
+    members = [(pair, derained) for pair, derained in kept if pair.rain_class == name]
+    return max(members, key=lambda member: float(member[0].streak_mask.mean()))  # type: ignore[union-attr]
+
+
+def _overview(kept: list[tuple[Pair, np.ndarray]], figures: dict[str, Any]) -> np.ndarray:
+    """Contact sheet: for moderate to violent rain, the rainy picture, the derained one, and its target."""
+    rows = []
+    for name in [name for name in figures["per_class"] if name != "light"]:
+        pair, derained = _heaviest(name, kept)
+        before, after = psnr_y(pair.rainy_srgb8, pair.target_srgb8), psnr_y(derained, pair.target_srgb8)
+        rows.append(
+            [
+                (f"{name} rain: {before:.1f} dB", pair.rainy_srgb8),
+                (f"derained: {after:.1f} dB", derained),
+                ("target: streaks gone, veil kept", pair.target_srgb8),
+            ]
+        )
+    return contact_sheet(rows, 420)
+
+
 def _class_row(out: Path, name: str, kept: list[tuple[Pair, np.ndarray]], figures: dict[str, Any]) -> str:
     """The class's heaviest streaks: target, rainy and derained side by side, and a zoom on each."""
-    members = [(pair, derained) for pair, derained in kept if pair.rain_class == name]
-    pair, derained = max(members, key=lambda member: float(member[0].streak_mask.mean()))  # type: ignore[union-attr]
+    pair, derained = _heaviest(name, kept)
     group = figures["per_class"][name]
     low, high = RAIN_CLASSES[name]
     pictures = {"target": pair.target_srgb8, "rainy": pair.rainy_srgb8, "derained": derained}

@@ -49,3 +49,11 @@ def check_choice(value: str, choices: list[str] | tuple[str, ...], name: str) ->
 def one_line(message: str, hint: str = "") -> str:
     """`message` and `hint` as a single line."""
     return " ".join(f"{message} {hint}".split())
+
+
+def check_photo(photo_srgb8: np.ndarray, name: str = "photo_srgb8") -> None:
+    """Raise InputError unless the array is a picture (H, W, 3) of uint8."""
+    shape, dtype = getattr(photo_srgb8, "shape", None), getattr(photo_srgb8, "dtype", None)
+    if dtype != np.uint8 or shape is None or len(shape) != 3 or shape[2] != 3 or min(shape) < 1:
+        hint = "Grey, alpha and 16-bit pictures: rainsynth.pictures.read_photo converts files."
+        raise InputError(one_line(f"{name} must be uint8 RGB of shape (H, W, 3), got {dtype} {shape}.", hint))

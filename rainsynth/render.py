@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from rainsynth.checks import InputError, check_number
+from rainsynth.checks import InputError, check_number, check_photo
 from rainsynth.color import decode
 from rainsynth.compositing import compose, to_unit16
 from rainsynth.optics.drop_light import airlight_of, drop_light_grid, estimated_sky_linear, window_grid
@@ -16,7 +16,7 @@ from rainsynth.optics.streak import project
 from rainsynth.physics.extinction import extinction_per_km
 from rainsynth.presets import draw_rain
 from rainsynth.sample import RainSample, streak_mask
-from rainsynth.scene.background import Background, check_photo
+from rainsynth.scene.background import Background
 from rainsynth.scene.camera import Camera
 from rainsynth.scene.drops import sample_drops, unresolved_optical_depth
 from rainsynth.scene.rain_event import RainEvent

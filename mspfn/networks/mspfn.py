@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mspfn.networks.blocks import ConvPReLU, FineFusionBlock, LSTMCell, Upscale
-from rainsynth.checks import InputError, check_in_range
+from rainsynth.checks import InputError, check_count
 
 LEVELS = (
     "full_size",
@@ -58,24 +58,16 @@ class MSPFNConfig:
             check_count(count, 1, 20, f"MSPFNConfig.attention_units of {level}")
 
 
-def check_count(value: int, low: int, high: int, name: str) -> None:
-    """Raise InputError unless `value` is a whole number in [low, high]."""
-    check_in_range(value, low, high, name)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise InputError(f"{name} must be a whole number, got {value!r}.")
-
-
-SIZES = {  # trainable weights behind each name
-    "published": MSPFNConfig(dead_weights=True),  # 15,823,424
+SIZES = {
+    "published": MSPFNConfig(dead_weights=True),  # 15,823,424 weights
     "published-lean": MSPFNConfig(),  # 12,597,376
-    "training-graph": MSPFNConfig(
-        dead_weights=True, attention_units=(3, 3, 1)
-    ),  # 20,995,776, the "21 M" of later tables
-    "training-graph-lean": MSPFNConfig(attention_units=(3, 3, 1)),  # 17,769,728
-    "base": MSPFNConfig(channels=32),
-    "small": MSPFNConfig(channels=32, fine_fusion_units=8),
-    "tiny": MSPFNConfig(channels=32, fine_fusion_units=4),
-    "demo": MSPFNConfig(channels=16, fine_fusion_units=4),
+    # The authors' training code, the "21 M" of later tables: 20,995,776, or 17,769,728 without dead weights.
+    "training-graph": MSPFNConfig(attention_units=(3, 3, 1), dead_weights=True),
+    "training-graph-lean": MSPFNConfig(attention_units=(3, 3, 1)),
+    "base": MSPFNConfig(channels=32),  # 3,157,568
+    "small": MSPFNConfig(channels=32, fine_fusion_units=8),  # 1,644,272
+    "tiny": MSPFNConfig(channels=32, fine_fusion_units=4),  # 971,696
+    "demo": MSPFNConfig(channels=16, fine_fusion_units=4),  # 244,696
 }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from rainsynth.checks import InputError, check_in_range, one_line
+from rainsynth.checks import InputError, check_in_range, check_photo
 from rainsynth.scene.camera import Camera
 
 # Choices of the depth prior: a camera at eye height over flat ground, something 60 m away behind it, and a horizon
@@ -62,11 +62,3 @@ def ground_plane_depth_m(camera: Camera) -> Float[np.ndarray, "h w"]:
     bent = HORIZON_SOFTNESS * np.logaddexp(0, slope / HORIZON_SOFTNESS)
     column_m = (1 / (bent / EYE_HEIGHT_M + 1 / PRIOR_FAR_M)).astype(np.float32)
     return np.repeat(column_m[:, None], camera.width_px, axis=1)
-
-
-def check_photo(photo_srgb8: np.ndarray, name: str = "photo_srgb8") -> None:
-    """Raise InputError unless the array is a picture (H, W, 3) of uint8."""
-    shape, dtype = getattr(photo_srgb8, "shape", None), getattr(photo_srgb8, "dtype", None)
-    if dtype != np.uint8 or shape is None or len(shape) != 3 or shape[2] != 3 or min(shape) < 1:
-        hint = "Grey, alpha and 16-bit pictures: rainsynth.pictures.read_photo converts files."
-        raise InputError(one_line(f"{name} must be uint8 RGB of shape (H, W, 3), got {dtype} {shape}.", hint))

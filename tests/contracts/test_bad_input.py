@@ -32,7 +32,9 @@ PHOTO = np.full((12, 16, 3), 100, dtype=np.uint8)
 def render(**options):  # type: ignore[no-untyped-def]
     """A picture with one thing about it replaced."""
     camera = options.pop("camera", None) or Camera.from_fov(16, 12)
-    arguments = {"seed": 0} | {k: options.pop(k) for k in ("seed", "index", "min_streak_width_px") if k in options}
+    arguments = {"seed": 0} | {
+        k: options.pop(k) for k in ("seed", "index", "window", "min_streak_width_px") if k in options
+    }
     background = Background(options.pop("photo", PHOTO), options.pop("depth_m", None))
     return render_rain(background, RainEvent(**({"rain_rate_mm_h": 5.0} | options)), camera, **arguments)
 
@@ -86,6 +88,9 @@ MISTAKES = {
     "field of view in radians": (lambda: Camera.from_fov(16, 12, 0.0), "field_of_view_deg"),
     "window over the edge": (lambda: camera().window(4, 0, 9, 16), "top"),
     "window before the edge": (lambda: camera().window(0, -1, 4, 4), "left"),
+    "rendered window over the edge": (lambda: render(window=(0, 4, 12, 13)), "left"),
+    "rendered window of three numbers": (lambda: render(window=(0, 0, 12)), "window"),
+    "rendered window of halves": (lambda: render(window=(0, 0.5, 4, 4)), "left"),
     "camera of another size": (lambda: render(camera=Camera.from_fov(12, 16)), "camera"),
     "depth of another shape": (lambda: render(depth_m=np.full((16, 12), 5.0)), "depth_m"),
     "depth of three axes": (lambda: render(depth_m=np.full((12, 16, 1), 5.0)), "depth_m"),

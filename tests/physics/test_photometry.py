@@ -226,33 +226,44 @@ def test_the_veil_never_thins_with_distance_and_mist_adds_to_it():
     np.testing.assert_allclose(misty - rain, 7e-3 * depth_m, rtol=1e-9)
 
 
-@pytest.fixture(scope="module")
-def slanted_rain() -> tuple[list[np.ndarray], float]:
-    """Coverage maps of many pictures of slanted rain, and the mean that each of their pixels must have.
+# Rain of which much that is seen in the picture is outside of it at mid-exposure: camera, event, width drawn, seeds.
+RESTLESS_RAIN = {
+    "long exposure in wind": (
+        {"exposure_s": 1 / 30, "near_m": 1.5, "aperture_mm": 3.0, "focus_m": 4.0},
+        {"wind_m_s": (10.0, 1.0), "turbulence_m_s": 1.0},
+        0.15,
+        40,
+    ),
+    "wind towards the camera": ({"exposure_s": 1 / 30, "near_m": 4.0}, {"wind_m_s": (0.0, -25.0)}, 0.12, 30),
+    "blur beyond the focus": ({"near_m": 1.5, "aperture_mm": 22.0, "focus_m": 0.5}, {}, 0.35, 16),
+    "blur before the focus": ({"near_m": 1.5, "aperture_mm": 60.0, "focus_m": 1e6}, {}, 0.35, 24),
+}
 
-    Long exposure, strong wind, blur, and an optical axis that is not in the middle: many drops seen in the picture
-    are outside of it at mid-exposure.
-    """
-    camera = Camera.from_fov(400, 300, 40.0, exposure_s=1 / 30, near_m=1.5, aperture_mm=3.0, focus_m=4.0)
-    camera = camera.window(120, 230, 160, 160)
-    event = RainEvent(rain_rate_mm_h=100.0, wind_m_s=(10.0, 1.0), turbulence_m_s=1.0, q_ext=1.0)
+
+@pytest.fixture(scope="module", params=RESTLESS_RAIN)
+def restless_rain(request) -> tuple[list[np.ndarray], float]:
+    """Coverage maps of many pictures, and the mean that every one of their pixels must have."""
+    camera_options, event_options, least_px, seeds = RESTLESS_RAIN[request.param]
+    # A window, so that the optical axis is not in the middle of the picture
+    camera = Camera.from_fov(400, 300, 40.0, **camera_options).window(120, 230, 160, 160)
+    event = RainEvent(rain_rate_mm_h=200.0, q_ext=1.0, **event_options)
     depth_m = np.full((160, 160), 15.0, dtype=np.float32)
     maps = []
-    for seed in range(60):
-        streaks = project(sample_drops(event, camera, 15.0, 0.12, np.random.default_rng(seed)), camera)
+    for seed in range(seeds):
+        streaks = project(sample_drops(event, camera, 15.0, least_px, np.random.default_rng(seed)), camera)
         maps.append(coverage_sum(streaks, depth_m))
-    veil = float(unresolved_optical_depth(event, camera, np.array([15.0]), 0.12)[0])
-    return maps, extinction_per_km(100.0, q_ext=1.0) * 15e-3 - veil
+    veil = float(unresolved_optical_depth(event, camera, np.array([15.0]), least_px)[0])
+    return maps, extinction_per_km(200.0, q_ext=1.0) * 15e-3 - veil
 
 
 @pytest.mark.parametrize(
-    "strip", [np.s_[:20], np.s_[-20:], np.s_[:, :20], np.s_[:, -20:]], ids=["top", "bottom", "left", "right"]
+    "strip", [np.s_[:3], np.s_[-3:], np.s_[:, :3], np.s_[:, -3:]], ids=["top", "bottom", "left", "right"]
 )
-def test_rain_is_as_dense_at_the_edge_of_the_frame_as_in_its_middle(slanted_rain, strip):
-    maps, expected = slanted_rain
+def test_rain_is_as_dense_at_the_edge_of_the_frame_as_in_its_middle(restless_rain, strip):
+    maps, expected = restless_rain
     means = [coverage[strip].astype(np.float64).mean() for coverage in maps]
     standard_error = np.std(means) / np.sqrt(len(means))
-    assert standard_error < 0.015 * expected
+    assert standard_error < 0.045 * expected  # drops missing outside the frame leave a strip a third too thin
     # Four standard errors, and 1 % for streaks that turn to or from the camera within the exposure.
     assert np.mean(means) == pytest.approx(expected, abs=4 * standard_error + 0.01 * expected)
 

@@ -167,14 +167,32 @@ def test_a_window_of_the_camera_looks_along_the_same_rays(event, camera, data):
     np.testing.assert_allclose(ground_plane_depth_m(window), whole, rtol=1e-5)
 
 
-def test_the_veil_of_a_window_is_the_window_of_the_veil(photo_srgb8):
-    camera = Camera.from_fov(64, 48, 30.0)
-    event = RainEvent(rain_rate_mm_h=80.0, mist_per_km=10.0)
-    whole = render_rain(Background(photo_srgb8), event, camera, seed=1)
-    part = render_rain(
-        Background(np.ascontiguousarray(photo_srgb8[10:40, 20:60])), event, camera.window(10, 20, 30, 40), seed=1
-    )
-    np.testing.assert_allclose(part.transmission, whole.transmission[10:40, 20:60], atol=1e-4)  # depth table
+@given(events, scenes(), seeds, st.data())
+def test_a_rendered_window_has_the_light_and_the_veil_of_the_whole_picture(event, scene, seed, data):
+    background, camera = scene
+    top, left = data.draw(st.integers(0, camera.height_px - 1)), data.draw(st.integers(0, camera.width_px - 1))
+    height = data.draw(st.integers(1, camera.height_px - top))
+    width = data.draw(st.integers(1, camera.width_px - left))
+    whole = render_rain(background, event, camera, seed=seed)
+    part = render_rain(background, event, camera, seed=seed, window=(top, left, height, width))
+    crop = np.s_[top : top + height, left : left + width]
+    np.testing.assert_array_equal(part.clean_srgb8, whole.clean_srgb8[crop])
+    np.testing.assert_array_equal(part.depth_m, whole.depth_m[crop])
+    np.testing.assert_array_equal(part.airlight_linear, whole.airlight_linear)
+    np.testing.assert_allclose(part.transmission, whole.transmission[crop], atol=1e-4)  # tables over other depths
+    np.testing.assert_array_equal(recompose(part), part.rainy_srgb8)
+    assert part.rainy_srgb8.shape == (height, width, 3)
+
+
+def test_drops_in_a_window_carry_the_light_of_drops_in_the_whole_picture(bundled_photo):
+    background, camera = Background(bundled_photo), Camera.from_fov(512, 512)
+    event = RainEvent(rain_rate_mm_h=20.0)
+    whole = render_rain(background, event, camera, seed=0).streak_light_linear
+    for window in [(0, 0, 512, 512), (0, 0, 128, 128), (300, 200, 100, 150), (384, 384, 128, 128), (250, 250, 1, 1)]:
+        top, left, height, width = window
+        part = render_rain(background, event, camera, seed=0, window=window).streak_light_linear
+        # Its grid is an interpolation of the whole picture's, whose cells are a 24th of it; held flat at its edges.
+        np.testing.assert_allclose(part, whole[top : top + height, left : left + width], rtol=0.04)
 
 
 def test_another_seed_or_index_is_another_rain_and_another_noise():
@@ -266,6 +284,11 @@ def test_noise_has_the_variance_of_photons_and_of_reading(code, full_well_e, rea
     # 120,000 numbers: mean to 4 standard errors, variance to 0.4 %; codes add their rounding, under 1 %.
     assert light.mean() == pytest.approx(signal, abs=4 * (variance / light.size) ** 0.5 + 1e-4)
     assert light.var() == pytest.approx(variance, rel=0.03)
+    # Every pixel and channel has its own: correlation times sqrt(n) is standard normal
+    channels = np.corrcoef(light.reshape(-1, 3).T)[np.triu_indices(3, 1)]
+    beside = np.corrcoef(light[:, 1:].ravel(), light[:, :-1].ravel())[0, 1]
+    below = np.corrcoef(light[1:].ravel(), light[:-1].ravel())[0, 1]
+    assert np.abs([*channels, beside, below]).max() * np.sqrt(40_000) < 4
 
 
 def test_no_noise_is_drawn_unless_asked_for():

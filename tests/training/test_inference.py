@@ -122,10 +122,10 @@ def sum_of_ramps(spans: list[slice], size_px: int, overlap_px: int) -> torch.Ten
 @pytest.mark.parametrize(
     ("picture", "tiles", "message"),
     [
-        (np.zeros((8, 8), np.uint8), {}, "photo_srgb8 must be \\(H, W, 3\\) uint8 RGB, got \\(8, 8\\) uint8"),
-        (np.zeros((8, 8, 4), np.uint8), {}, "got \\(8, 8, 4\\) uint8"),
-        (np.zeros((8, 8, 3), np.uint16), {}, "got \\(8, 8, 3\\) uint16"),
-        (np.zeros((0, 8, 3), np.uint8), {}, "got \\(0, 8, 3\\) uint8"),
+        (np.zeros((8, 8), np.uint8), {}, "photo_srgb8 must be uint8 RGB of shape .*, got uint8 \\(8, 8\\)"),
+        (np.zeros((8, 8, 4), np.uint8), {}, "got uint8 \\(8, 8, 4\\)"),
+        (np.zeros((8, 8, 3), np.uint16), {}, "got uint16 \\(8, 8, 3\\)"),
+        (np.zeros((0, 8, 3), np.uint8), {}, "got uint8 \\(0, 8, 3\\)"),
         (np.zeros((8, 8, 3), np.uint8), {"tile_px": 32}, "tile_px must be between 64"),
         (np.zeros((8, 8, 3), np.uint8), {"tile_px": 100}, "tile_px must be a multiple of 8, got 100"),
         (np.zeros((8, 8, 3), np.uint8), {"tile_px": 64, "overlap_px": 40}, "overlap_px must be between 0 and 32"),
