@@ -7,7 +7,9 @@ READY = $(VENV)/.ready
 
 .PHONY: demo test lint bench clean
 
+# The folder demo/ is made anew each time.
 demo: $(READY)
+	rm -rf demo
 	$(BIN)/rainsynth demo --out demo $(DEMO_OPTIONS)
 
 test: $(READY)

@@ -21,6 +21,7 @@ from rainsynth.checks import InputError, check_choice
 TARGETS = ("clean", "veiled")
 
 Pictures = UInt8[np.ndarray, "n h w 3"]
+PictureBatch = tuple[Pictures, Pictures]  # rainy and target
 Batch = tuple[Tensor, Tensor]  # rainy and target, (N, 3, P, P) float32 sRGB in [0, 1]
 
 
@@ -103,7 +104,12 @@ class TrainingPairs:
             raise InputError(f"patch_px must be at most {smallest_px}, the smallest side in the data, got {patch_px}.")
 
     def batch(self, step: int) -> Batch:
-        """Rainy windows of a step and their targets."""
+        """Rainy windows of a step and their targets, as tensors."""
+        rainy, target = self.pictures(step)
+        return to_tensor(rainy), to_tensor(target)
+
+    def pictures(self, step: int) -> PictureBatch:
+        """Rainy windows of a step and their targets, as 8-bit pictures."""
         windows = self.windows(step)
         shape = (self.batch_size, self.patch_px, self.patch_px, 3)
         rainy, target = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
@@ -111,7 +117,7 @@ class TrainingPairs:
             pair = self.source.crop(int(sample), int(top), int(left), self.patch_px)
             rainy[row] = oriented(pair.rainy_srgb8, flipped, turns)
             target[row] = oriented(target_of(pair, self.target), flipped, turns)
-        return to_tensor(rainy), to_tensor(target)
+        return rainy, target
 
     def windows(self, step: int) -> Windows:
         """Where the batch of a step lies: a function of (seed, step), whatever was drawn before."""
@@ -142,18 +148,20 @@ def oriented(picture: UInt8[np.ndarray, "h w 3"], flipped: bool, quarter_turns: 
 
 
 class Prefetcher:
-    """Makes the batch of the next step in a background thread while the network works on this one's.
+    """Makes the pictures of the next step in a background thread while the network works on this one's.
 
-    One thread makes every batch, so the data needs no locks.
+    One thread makes every batch, so the data needs no locks. It must not call PyTorch: a second thread that does gets
+    threads of its own to compute with, which fight the network's for the processor (0.31 s a step instead of 0.17, on
+    two cores).
     """
 
-    def __init__(self, make_batch: Callable[[int], Batch], steps: int) -> None:
+    def __init__(self, make_batch: Callable[[int], PictureBatch], steps: int) -> None:
         self._make_batch, self._steps = make_batch, steps
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches")
-        self._ahead: dict[int, Future[Batch]] = {}
+        self._ahead: dict[int, Future[PictureBatch]] = {}
 
-    def take(self, step: int) -> Batch:
-        """The batch of a step, waited for if it is not ready; begins the one after it."""
+    def take(self, step: int) -> PictureBatch:
+        """The pictures of a step, waited for if it is not ready; begins the one after it."""
         wanted = self._ahead.pop(step, None) or self._thread.submit(self._make_batch, step)
         self._ahead = {step + 1: self._thread.submit(self._make_batch, step + 1)} if step + 1 < self._steps else {}
         return wanted.result()

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 
 from mspfn.checkpoint import save_weights
-from mspfn.dataset import PairSource, Prefetcher, TrainingPairs
+from mspfn.dataset import PairSource, Prefetcher, TrainingPairs, to_tensor
 from mspfn.inference import inference_precision
 from mspfn.losses import build_loss
 from mspfn.pair_folder import PairFolder
@@ -74,10 +74,10 @@ def train(
         state.restore(checkpoint)
     log_bytes = checkpoint.log_bytes if checkpoint is not None else 0
 
-    with Log(run.log_path, log_bytes) as log, Prefetcher(pairs.batch, config.steps) as batches:
+    with Log(run.log_path, log_bytes) as log, Prefetcher(pairs.pictures, config.steps) as batches:
         while state.step < config.steps:
             started_s = perf_counter()
-            rainy, target = (pictures.to(device) for pictures in batches.take(state.step))
+            rainy, target = (to_tensor(pictures).to(device) for pictures in batches.take(state.step))
             data_wait_s = perf_counter() - started_s
             stage = pairs.stage(state.step)
             learning_rate = learning_rate_at(state.step, config.steps, config.optimizer)

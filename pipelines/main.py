@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from rainsynth.checks import InputError
@@ -12,8 +11,6 @@ EXIT_MISTAKE = 2
 
 def main() -> None:
     """Run the command line. Exit 0: success. 1: a check found a fault. 2: a user's mistake, told in one line."""
-    # Threads that spin while they wait slow a busy machine down several times; read when PyTorch is first loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         import typer
 

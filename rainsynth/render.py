@@ -124,6 +124,8 @@ def _through_window(
     depth_m = background.depth_map_m(camera)
     if window is None:
         return background.image_srgb8, camera, depth_m
+    if np.shape(window) != (4,):
+        raise InputError(f"window must hold top, left, height and width, got {window!r}.")
     top, left, height, width = window
     view = camera.window(top, left, height, width)
     part = np.s_[top : top + height, left : left + width]

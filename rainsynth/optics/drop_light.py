@@ -2,7 +2,8 @@
 
 Geometric optics of a sphere of water: light that leaves a drop towards the camera at rho (0 at the disc's middle, 1 at
 its rim) came from delta = 2 (asin rho - asin(rho / n)) off the line of sight, up to 82 degrees: a view 165 degrees
-wide, half of it within 26 degrees. A drop too small to be seen in detail has the mean of that view as its light.
+wide, half of its light from within 24 degrees. A drop too small to be seen in detail has the mean of that view as its
+light.
 
 Most of that view lies outside the picture. Above its top edge the sky of a rainy day goes on: the CIE overcast sky,
 three times as bright at the zenith as at the horizon, which lights a white surface to 7/9 of its zenith. To the sides
@@ -20,8 +21,8 @@ from rainsynth.scene.camera import Camera
 
 REFRACTIVE_INDEX = 1.333
 REFRACTED_FRACTION = 0.94  # Garg & Nayar (2007), doi:10.1007/s11263-006-0028-6: the rest is reflected
-WIDEST_DEFLECTION_RAD = np.radians(65)  # 97 % of the refracted light; a flat picture cannot show much more
-LONGER_SIDE_CELLS = 24  # the light varies over 26 degrees: a grid this coarse resolves it at any field of view
+WIDEST_DEFLECTION_RAD = np.radians(65)  # 99 % of the refracted light; a flat picture cannot show much more
+LONGER_SIDE_CELLS = 24  # the light varies over 24 degrees: a grid this coarse resolves it at any field of view
 CELLS_PER_FOCAL_LENGTH = 26.0
 RIM_SAMPLES = 4000
 ZENITH_OVER_WHITE = 9 / 7  # CIE overcast sky: horizontal illuminance is 7/9 pi times the zenith luminance

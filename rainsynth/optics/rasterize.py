@@ -133,7 +133,7 @@ def _long_streak(out, depth_m, mid_n, mid_m, dn, dm, size_n, size_m, area, z, ad
     The cross-section of the swept ellipse has the half width `half_n` along n; its marginal along m is the path's
     uniform density convolved with the ellipse's own. Weights along each axis add up to one, so the whole to `area`.
     """
-    slope = dn / dm if dm != 0 else 0.0
+    slope = dn / dm if abs(dm) > 1 else dn * np.sign(dm)  # a pixel's row drifts no farther than the drop moves
     half_m = 0.5 * size_m
     reach = max(0.5 * abs(dm), SHORTEST_REACH * half_m)
     half_n = 0.5 * np.sqrt(size_n * size_n + slope * slope * size_m * size_m)

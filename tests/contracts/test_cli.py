@@ -181,3 +181,9 @@ def test_the_installed_command_runs() -> None:
     )
     assert done.returncode == 0
     assert "generate" in done.stdout
+
+
+def test_rendering_a_data_set_needs_no_torch() -> None:
+    code = "import sys, pipelines.cli, pipelines.generate, pipelines.verify, pipelines.inspect, pipelines.preview\n"
+    code += "sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

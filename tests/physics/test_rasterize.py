@@ -183,6 +183,9 @@ KINDS = {
     # Thin and long: the shape across the streak is exact; its ends are smeared over less than a pixel.
     "thin": ((0.1, 1.0), (6.0, 30.0), "px", True, 0.01),
     "thin and diagonal": ((0.1, 1.0), (6.0, 30.0), "px", False, 0.02),
+    # Thin and hardly moving: a drop of under a pixel is centred in its pixel's row to a fraction of its size.
+    "thin and frozen": ((0.15, 1.0), (0.0, 0.3), "widths", False, 0.04),
+    "thin and short": ((0.15, 1.0), (0.3, 3.0), "widths", False, 0.09),
     # Much longer than the drop: round ends are replaced by blurred square ones, h/l of coverage deep at most.
     "long": ((1.0, 12.0), (5.0, 8.0), "widths", True, 0.03),
     "long and diagonal": ((1.0, 12.0), (5.0, 8.0), "widths", False, 0.06),
