@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ TRAINING_MIXTURE = tuple(
 )
 HELD_OUT_MIXTURE = tuple(MixturePart(preset=name) for name in RAIN_CLASSES)
 HELD_OUT_SEED = 1000  # other drops than in training, even on the same photograph
+FINE_FUSION_UNITS = 2  # a step takes 0.7 times that of mspfn-demo's own 4, and in equal time this learns as much
 TARGET = "veiled"  # streaks are taken off and the veil is kept: what a small network can learn in minutes
 
 
@@ -41,7 +42,7 @@ class DemoSize:
     steps: int
 
 
-FULL = DemoSize(training_samples=240, held_out_samples=24, steps=900)
+FULL = DemoSize(training_samples=240, held_out_samples=24, steps=1100)
 SMOKE = DemoSize(training_samples=16, held_out_samples=8, steps=12)
 
 
@@ -72,7 +73,7 @@ def demo(out: Path, size: DemoSize, *, workers: int, seed: int = 0) -> dict[str,
     )
     timed("report", lambda: write_page(out, figures, kept, held_out, figure_table(figures)))
     report = {name: value for name, value in figures.items() if name != "per_picture"}
-    report |= {"target": TARGET, "seed": seed, "steps": size.steps, "network": config.network.name, "seconds": seconds}
+    report |= {"target": TARGET, "seed": seed, "steps": size.steps, "network": asdict(config.network), "seconds": seconds}
     write_figures(out / "report.json", report)
     return report
 
@@ -82,7 +83,7 @@ def training_config(shards: Path, steps: int, seed: int) -> TrainConfig:
     return TrainConfig(
         data=DataConfig(shards=str(shards), target=TARGET, patch_px=64, batch_size=8),
         steps=steps,
-        network=NetworkChoice(name="mspfn-demo"),
+        network=NetworkChoice(name="mspfn-demo", overrides={"fine_fusion_units": FINE_FUSION_UNITS}),
         curriculum=CurriculumConfig(name="light-to-heavy", reached_at=0.3, replay_fraction=0.3),
         optimizer=OptimizerConfig(learning_rate=2e-3, warmup_steps=min(50, steps // 4)),
         loss="psnr",
