@@ -73,7 +73,8 @@ def demo(out: Path, size: DemoSize, *, workers: int, seed: int = 0) -> dict[str,
     )
     timed("report", lambda: write_page(out, figures, kept, held_out, figure_table(figures)))
     report = {name: value for name, value in figures.items() if name != "per_picture"}
-    report |= {"target": TARGET, "seed": seed, "steps": size.steps, "network": asdict(config.network), "seconds": seconds}
+    report |= {"target": TARGET, "seed": seed, "steps": size.steps, "seconds": seconds}
+    report["network"] = asdict(config.network)
     write_figures(out / "report.json", report)
     return report
 
