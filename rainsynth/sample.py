@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8, UInt16
@@ -15,8 +15,43 @@ from rainsynth.sensor import SensorNoise
 VISIBLE_ALPHA = 0.01  # a streak that covers less of the exposure changes a picture by less than about a code
 
 
+class LayerViews:
+    """What follows from a sample's stored layers; computed when first asked for."""
+
+    if TYPE_CHECKING:  # fields of RainSample, properties of shards.StoredSample
+
+        @property
+        def clean_srgb8(self) -> UInt8[np.ndarray, "h w 3"]: ...
+        @property
+        def streak_alpha16(self) -> UInt16[np.ndarray, "h w"]: ...
+        @property
+        def transmission16(self) -> UInt16[np.ndarray, "h w"]: ...
+        @property
+        def airlight_linear(self) -> Float[np.ndarray, "3"]: ...
+
+    @cached_property
+    def veiled_srgb8(self) -> UInt8[np.ndarray, "h w 3"]:
+        """Target without streaks and noise, but with the veil, (H, W, 3) uint8."""
+        return compose_veiled(self.clean_srgb8, self.transmission16, self.airlight_linear)
+
+    @cached_property
+    def streak_alpha(self) -> Float[np.ndarray, "h w"]:
+        """Part of the exposure for which a drop covers the pixel, (H, W) float32 in [0, 1]."""
+        return from_unit16(self.streak_alpha16)
+
+    @cached_property
+    def transmission(self) -> Float[np.ndarray, "h w"]:
+        """Transmission of the rain that is not drawn and of the mist, (H, W) float32 in [0, 1]."""
+        return from_unit16(self.transmission16)
+
+    @property
+    def streak_mask(self) -> Bool[np.ndarray, "h w"]:
+        """Pixels that a drop covers for at least a hundredth of the exposure, (H, W)."""
+        return streak_mask(self.streak_alpha16)
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
-class RainSample:
+class RainSample(LayerViews):
     """A clean photograph, its rainy picture and the layers between them.
 
     Layers are kept in their storage types: `streak_alpha16` and `transmission16` in steps of 1/65535, the drop light
@@ -35,29 +70,9 @@ class RainSample:
     parameters: dict[str, Any]
 
     @cached_property
-    def veiled_srgb8(self) -> UInt8[np.ndarray, "h w 3"]:
-        """Target without streaks and noise, but with the veil, (H, W, 3) uint8."""
-        return compose_veiled(self.clean_srgb8, self.transmission16, self.airlight_linear)
-
-    @cached_property
-    def streak_alpha(self) -> Float[np.ndarray, "h w"]:
-        """Part of the exposure for which a drop covers the pixel, (H, W) float32 in [0, 1]."""
-        return from_unit16(self.streak_alpha16)
-
-    @cached_property
-    def transmission(self) -> Float[np.ndarray, "h w"]:
-        """Transmission of the rain that is not drawn and of the mist, (H, W) float32 in [0, 1]."""
-        return from_unit16(self.transmission16)
-
-    @cached_property
     def streak_light_linear(self) -> Float[np.ndarray, "h w 3"]:
         """Light that drops carry before each pixel, (H, W, 3) float32 linear RGB."""
         return spread_grid(self.light_grid_linear, *self.clean_srgb8.shape[:2])
-
-    @property
-    def streak_mask(self) -> Bool[np.ndarray, "h w"]:
-        """Pixels that a drop covers for at least a hundredth of the exposure."""
-        return streak_mask(self.streak_alpha16)
 
 
 def streak_mask(streak_alpha16: UInt16[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:

@@ -13,11 +13,10 @@ from typing import Any
 import h5py
 import hdf5plugin  # noqa: F401  (registers the Blosc2 filter)
 import numpy as np
-from jaxtyping import Bool, Float, UInt8, UInt16
+from jaxtyping import Float, UInt8, UInt16
 
 from rainsynth.checks import InputError, check_in_range
-from rainsynth.compositing import compose_veiled, from_unit16
-from rainsynth.sample import RainSample, recompose, streak_mask
+from rainsynth.sample import LayerViews, RainSample, recompose
 from rainsynth.seeding import noise_key
 from rainsynth.sensor import SensorNoise
 from rainsynth.shards.schema import FORMAT, FORMAT_VERSION, LAYERS, SHARD_GLOB
@@ -25,7 +24,7 @@ from rainsynth.shards.schema import FORMAT, FORMAT_VERSION, LAYERS, SHARD_GLOB
 OPEN_FILES = 64
 
 
-class StoredSample:
+class StoredSample(LayerViews):
     """One sample of a shard, or a window of it; each array is read when first asked for.
 
     Arrays are those of RainSample. A layer that was not stored is an InputError when asked for.
@@ -61,26 +60,6 @@ class StoredSample:
         return self._read("layers/depth_m")
 
     @cached_property
-    def veiled_srgb8(self) -> UInt8[np.ndarray, "h w 3"]:
-        """Target without streaks and noise, but with the veil, (H, W, 3) uint8."""
-        return compose_veiled(self.clean_srgb8, self.transmission16, self.airlight_linear)
-
-    @cached_property
-    def streak_alpha(self) -> Float[np.ndarray, "h w"]:
-        """Part of the exposure for which a drop covers the pixel, (H, W) float32 in [0, 1]."""
-        return from_unit16(self.streak_alpha16)
-
-    @cached_property
-    def transmission(self) -> Float[np.ndarray, "h w"]:
-        """Transmission of the rain that is not drawn and of the mist, (H, W) float32 in [0, 1]."""
-        return from_unit16(self.transmission16)
-
-    @property
-    def streak_mask(self) -> Bool[np.ndarray, "h w"]:
-        """Pixels that a drop covers for at least a hundredth of the exposure."""
-        return streak_mask(self.streak_alpha16)
-
-    @property
     def airlight_linear(self) -> Float[np.ndarray, "3"]:
         """Colour of the veil, linear RGB."""
         names = ("airlight_red_linear", "airlight_green_linear", "airlight_blue_linear")
