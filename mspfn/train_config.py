@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -154,3 +155,14 @@ class TrainConfig:
         """Every value as JSON has it: nested dicts, lists for tuples."""
         resolved: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return resolved
+
+    def recorded(self) -> dict[str, Any]:
+        """The resolved config as files keep it: of folders the last name alone, so that it says what, not where.
+
+        The same data in another place makes the same files, and a run goes on after its data has moved.
+        """
+        recorded = self.resolved()
+        for name in ("shards", "pairs", "validation_shards"):
+            if recorded["data"][name] is not None:
+                recorded["data"][name] = Path(recorded["data"][name]).name
+        return recorded

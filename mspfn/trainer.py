@@ -68,7 +68,7 @@ def train(
     precision = training_precision(config.precision, device)
     pairs, validation, loss_function = training_pairs(config), validation_set(config), build_loss(config.loss)
     state = TrainingState(config, device)
-    run = RunFolder(out_dir, config.resolved(), resume=resume)
+    run = RunFolder(out_dir, config.recorded(), resume=resume)
     checkpoint = run.latest_checkpoint()
     if checkpoint is not None:
         state.restore(checkpoint)
@@ -198,4 +198,4 @@ def validate(validation: ValidationSet, state: TrainingState, run: RunFolder) ->
 
 def about(state: TrainingState) -> dict[str, Any]:
     """What weights say of their making."""
-    return {"steps": state.step, "config": state.config.resolved()}
+    return {"steps": state.step, "config": state.config.recorded()}

@@ -74,7 +74,7 @@ class TrainingState:
             counters=asdict(self.counters),
             step=self.step,
             stage=stage,
-            config=self.config.resolved(),
+            config=self.config.recorded(),
             log_bytes=log_bytes,
         )
 

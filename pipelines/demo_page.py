@@ -23,7 +23,7 @@ body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 1200p
 table { border-collapse: collapse; margin: 1rem 0 }
 th, td { padding: .3rem .8rem; text-align: right; border-bottom: 1px solid #ddd }
 th:first-child, td:first-child { text-align: left }
-.row { display: grid; grid-template-columns: repeat(3, 1fr); gap: .6rem; margin: .6rem 0 1.4rem }
+.row { display: grid; grid-template-columns: repeat(auto-fit, minmax(240px, 1fr)); gap: .6rem; margin: .6rem 0 1.4rem }
 figure { margin: 0 } img { width: 100%; display: block } figcaption { font-size: .85rem; color: #555 }
 """
 
@@ -40,10 +40,12 @@ def write_page(
         " heavy rain; and that network on two photographs it never saw. Streaks are to be taken off, the veil stays:"
         " every figure is against the veiled target.</p>",
         _table(table),
-        _figure("pictures/overview.jpg", "One picture of every class of rain."),
+        _figure("pictures/overview.jpg", "From moderate to violent rain, PSNR on Y against the target."),
         *(_class_row(out, name, kept, figures) for name in RAIN_CLASSES if name in figures["per_class"]),
         "<h2>Training, from light to heavy</h2>",
-        _figure("pictures/training_curve.png", "Loss (negative PSNR) by step; the shade is the curriculum's stage."),
+        _figure(
+            "pictures/training_curve.png", "Loss (negative PSNR) by step; grey lines mark the curriculum's stages."
+        ),
         "<h2>What a sample holds</h2>",
         _layers(out, held_out),
     ]
@@ -58,27 +60,33 @@ def _heaviest(name: str, kept: list[tuple[Pair, np.ndarray]]) -> tuple[Pair, np.
 
 
 def _overview(kept: list[tuple[Pair, np.ndarray]], figures: dict[str, Any]) -> np.ndarray:
-    """Contact sheet: for moderate to violent rain, the rainy picture, the derained one, and its target."""
+    """Contact sheet: for moderate to violent rain, the clean picture, the rainy, the derained, and its target."""
     rows = []
     for name in [name for name in figures["per_class"] if name != "light"]:
         pair, derained = _heaviest(name, kept)
         before, after = psnr_y(pair.rainy_srgb8, pair.target_srgb8), psnr_y(derained, pair.target_srgb8)
         rows.append(
             [
+                ("clean photograph", pair.clean_srgb8),
                 (f"{name} rain: {before:.1f} dB", pair.rainy_srgb8),
                 (f"derained: {after:.1f} dB", derained),
                 ("target: streaks gone, veil kept", pair.target_srgb8),
             ]
         )
-    return contact_sheet(rows, 420)
+    return contact_sheet(rows, 320)
 
 
 def _class_row(out: Path, name: str, kept: list[tuple[Pair, np.ndarray]], figures: dict[str, Any]) -> str:
-    """The class's heaviest streaks: target, rainy and derained side by side, and a zoom on each."""
+    """The class's heaviest streaks: clean, rainy, derained and target side by side, and a zoom on each."""
     pair, derained = _heaviest(name, kept)
     group = figures["per_class"][name]
     low, high = RAIN_CLASSES[name]
-    pictures = {"target": pair.target_srgb8, "rainy": pair.rainy_srgb8, "derained": derained}
+    pictures = {
+        "clean": pair.clean_srgb8,
+        "rainy": pair.rainy_srgb8,
+        "derained": derained,
+        "target": pair.target_srgb8,
+    }
     zoom = _busiest_window(pair)
     parts = [f"<h2>{name.capitalize()} rain, {low:g} to {high:g} mm/h</h2>"]
     parts.append(

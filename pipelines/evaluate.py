@@ -27,11 +27,12 @@ TARGETS = ("clean", "veiled")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
-    """A rainy picture and its target; shards know the class of rain and where the streaks are."""
+    """A rainy picture, its target and the clean photograph; shards know the class of rain and where streaks are."""
 
     name: str
     rainy_srgb8: Picture
     target_srgb8: Picture
+    clean_srgb8: Picture
     rain_class: str = ""
     streak_mask: Bool[np.ndarray, "h w"] | None = None
 
@@ -129,6 +130,7 @@ def _shard_pairs(shards: ShardSet, target: str) -> Iterator[Pair]:
             name=f"sample {sample.parameters['index']}",
             rainy_srgb8=sample.rainy_srgb8,
             target_srgb8=sample.clean_srgb8 if target == "clean" else sample.veiled_srgb8,
+            clean_srgb8=sample.clean_srgb8,
             rain_class=rain_class(sample.parameters["rain_rate_mm_h"]),
             streak_mask=sample.streak_mask if "streak_alpha16" in shards.layer_names(index) else None,
         )
@@ -141,4 +143,4 @@ def _folder_pairs(path: Path, names: list[Path]) -> Iterator[Pair]:
             raise InputError(
                 f"{path / 'input' / name} must have its target's size {target.shape[:2]}, got {rainy.shape[:2]}."
             )
-        yield Pair(name.as_posix(), rainy, target)
+        yield Pair(name.as_posix(), rainy, target, target)

@@ -410,3 +410,10 @@ def test_config_is_read_from_plain_values_and_unknown_keys_are_refused():
         (wrong[section] if section else wrong)["patch_size"] = 3
         with pytest.raises(pydantic.ValidationError, match="patch_size"):
             adapter.validate_python(wrong)
+
+
+def test_what_files_keep_of_a_config_names_data_but_not_their_place():
+    data = DataConfig(shards="/somewhere/data/rain", validation_shards="elsewhere/held_out/")
+    recorded = TrainConfig(data=data, steps=1).recorded()
+    assert (recorded["data"]["shards"], recorded["data"]["validation_shards"]) == ("rain", "held_out")
+    assert recorded["data"]["pairs"] is None
