@@ -80,8 +80,8 @@ def generate(
     settings: Settings = None,
 ) -> None:
     """Photographs in, HDF5 shards of rainy pairs with all their layers out."""
-    from pipelines.generate import GenerateConfig
     from pipelines.generate import generate as run
+    from pipelines.generate_config import GenerateConfig
 
     if config is None and (photos is None or preset is None or samples is None):
         raise InputError("generate must have PHOTOS, --preset and --samples, or a --config that holds them.")

@@ -17,7 +17,8 @@ from mspfn.train_config import DataConfig, NetworkChoice, OptimizerConfig, Train
 from pipelines.bundled import HELD_OUT_PHOTOS, TRAINING_PHOTOS, unpack
 from pipelines.demo_page import write_page
 from pipelines.evaluate import Pair, evaluate, figure_table, read_pairs, write_figures
-from pipelines.generate import GenerateConfig, MixturePart, PhotographsConfig, generate
+from pipelines.generate import generate
+from pipelines.generate_config import GenerateConfig, MixturePart, PhotographsConfig
 from pipelines.progress import console
 from pipelines.train import run_training
 from rainsynth.checks import InputError

@@ -19,78 +19,22 @@ from typing import Any
 import numpy as np
 
 from pipelines.config import plain_values
+from pipelines.generate_config import GenerateConfig, MixturePart, PhotographsConfig
 from pipelines.photographs import Photograph, load_background, survey
 from pipelines.progress import console, progress
-from rainsynth.checks import InputError, check_choice, check_in_range
+from rainsynth.checks import InputError, check_in_range
 from rainsynth.metrics import psnr_y
-from rainsynth.physics.drop_size import MAX_RAIN_RATE_MM_H
-from rainsynth.presets import PRESETS, draw_rain
+from rainsynth.presets import draw_rain
 from rainsynth.render import render_rain
 from rainsynth.sample import RainSample
 from rainsynth.seeding import MIXTURE_STREAM, ORDER_STREAM, sample_rng
 from rainsynth.shards.reader import open_shards
-from rainsynth.shards.schema import LAYERS, MANIFEST_NAME, SHARD_GLOB, check_layers, code_version
+from rainsynth.shards.schema import MANIFEST_NAME, SHARD_GLOB, code_version
 from rainsynth.shards.writer import Provenance, write_shard
 
 PLAN_NAME = "plan.json"
 GOLDEN_RATIO = (5**0.5 - 1) / 2
 SHARD_PIXELS = 24_000_000  # samples of a shard times their pixels: about 0.5 GB of layers while it is made
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PhotographsConfig:
-    """Folder of clean photographs; `depth` may name a folder with a depth map [m] STEM.npy for some of them."""
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
-    photographs: str
-    depth: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MixturePart:
-    """One preset of a mixture, drawn with probability proportional to `weight`.
-
-    `rain_rate_mm_h` (low, high) replaces the preset's own range; rates are uniform in their logarithm.
-    """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
-    preset: str
-    weight: float = 1.0
-    rain_rate_mm_h: tuple[float, float] | None = None
-
-    def __post_init__(self) -> None:
-        check_choice(self.preset, tuple(PRESETS), "preset")
-        check_in_range(self.weight, 1e-9, 1e9, "weight")
-        if self.rain_rate_mm_h is not None:
-            check_in_range(self.rain_rate_mm_h, 1e-3, MAX_RAIN_RATE_MM_H, "rain_rate_mm_h")
-            check_in_range(self.rain_rate_mm_h[0], 0, self.rain_rate_mm_h[1], "rain_rate_mm_h", "Give low, then high.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GenerateConfig:
-    """A data set: which photographs, which rain, how many samples.
-
-    `size_px` takes a square window of each photograph instead of all of it. `samples_per_shard` is an upper limit.
-    """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
-    data: PhotographsConfig
-    samples: int
-    mixture: tuple[MixturePart, ...]
-    seed: int = 0
-    size_px: int | None = None
-    layers: tuple[str, ...] = LAYERS
-    samples_per_shard: int = 32
-    profile: str = "default"
-
-    def __post_init__(self) -> None:
-        check_in_range(self.samples, 1, 1e9, "samples")
-        check_in_range(self.seed, 0, 2**63 - 1, "seed")
-        check_in_range(len(self.mixture), 1, 1000, "number of presets in mixture")
-        check_in_range(self.samples_per_shard, 1, 10_000, "samples_per_shard")
-        check_layers(self.layers)
-        if self.size_px is not None:
-            check_in_range(self.size_px, 8, 16_384, "size_px")
 
 
 @dataclass(frozen=True, slots=True)

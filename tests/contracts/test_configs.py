@@ -8,7 +8,7 @@ import pytest
 
 from mspfn.train_config import TrainConfig
 from pipelines.config import load_config, plain_values
-from pipelines.generate import GenerateConfig
+from pipelines.generate_config import GenerateConfig
 from rainsynth.checks import InputError
 
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 import rainsynth
-from pipelines.generate import GenerateConfig, MixturePart, PhotographsConfig, generate, make_sample, part_of, plan
+from pipelines.generate import generate, make_sample, part_of, plan
+from pipelines.generate_config import GenerateConfig, MixturePart, PhotographsConfig
 from pipelines.inspect import inspect
 from pipelines.photographs import survey
 from pipelines.verify import verify

@@ -13,7 +13,8 @@ from PIL import Image
 
 from pipelines.cli import app
 from pipelines.config import read_yaml
-from pipelines.generate import GenerateConfig, MixturePart, PhotographsConfig, generate
+from pipelines.generate import generate
+from pipelines.generate_config import GenerateConfig, MixturePart, PhotographsConfig
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
