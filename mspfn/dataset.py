@@ -151,8 +151,7 @@ class Prefetcher:
     """Makes the pictures of the next step in a background thread while the network works on this one's.
 
     One thread makes every batch, so the data needs no locks. It must not call PyTorch: a second thread that does gets
-    threads of its own to compute with, which fight the network's for the processor (0.31 s a step instead of 0.17, on
-    two cores).
+    threads of its own to compute with, which fight the network's for the processor.
     """
 
     def __init__(self, make_batch: Callable[[int], PictureBatch], steps: int) -> None:

@@ -57,7 +57,7 @@ def unpack(photos: tuple[BundledPhoto, ...], folder: Path) -> None:
 def depth_from_disparity_m(disparity_px: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
     """Depth of the Motorcycle picture [m]: z = f_px baseline / (disparity + 31.086 px), float32.
 
-    A pixel without true disparity takes that of the nearest pixel to its left that has one, the last row's start the
+    A pixel without true disparity takes that of the nearest pixel to its left that has one, or where there is none the
     picture's median: what is unknown there is mostly hidden from the other camera.
     """
     known = np.isfinite(disparity_px)

@@ -28,6 +28,10 @@ class LayerViews:
         def transmission16(self) -> UInt16[np.ndarray, "h w"]: ...
         @property
         def airlight_linear(self) -> Float[np.ndarray, "3"]: ...
+        @property
+        def light_grid_linear(self) -> Float[np.ndarray, "gh gw 3"]: ...
+        @property
+        def noise(self) -> SensorNoise: ...
 
     @cached_property
     def veiled_srgb8(self) -> UInt8[np.ndarray, "h w 3"]:
@@ -80,8 +84,8 @@ def streak_mask(streak_alpha16: UInt16[np.ndarray, "h w"]) -> Bool[np.ndarray, "
     return from_unit16(streak_alpha16) >= VISIBLE_ALPHA
 
 
-def recompose(sample: RainSample) -> UInt8[np.ndarray, "h w 3"]:
-    """`rainy_srgb8` once more from the sample's layers: the same bytes."""
+def recompose(sample: LayerViews) -> UInt8[np.ndarray, "h w 3"]:
+    """`rainy_srgb8` once more from the layers of a sample, rendered or stored: the same bytes."""
     return compose(
         sample.clean_srgb8,
         sample.transmission16,

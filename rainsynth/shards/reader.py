@@ -19,7 +19,7 @@ from rainsynth.checks import InputError, check_in_range
 from rainsynth.sample import LayerViews, RainSample, recompose
 from rainsynth.seeding import noise_key
 from rainsynth.sensor import SensorNoise
-from rainsynth.shards.schema import FORMAT, FORMAT_VERSION, LAYERS, SHARD_GLOB
+from rainsynth.shards.schema import COMPOSED_FROM, FORMAT, FORMAT_VERSION, SHARD_GLOB
 
 OPEN_FILES = 64
 
@@ -53,6 +53,12 @@ class StoredSample(LayerViews):
     def transmission16(self) -> UInt16[np.ndarray, "h w"]:
         """Transmission of the rain that is not drawn and of the mist, in steps of 1/65535."""
         return self._read("layers/transmission16")
+
+    @cached_property
+    def light_grid_linear(self) -> Float[np.ndarray, "gh gw 3"]:
+        """Light of the drops on its grid, linear RGB; it spans the whole sample, of a window too."""
+        cells = np.s_[: self.parameters["light_rows"], : self.parameters["light_columns"]]
+        return np.ascontiguousarray(self._read("layers/light_grid_linear")[cells])
 
     @cached_property
     def depth_m(self) -> Float[np.ndarray, "h w"]:
@@ -132,15 +138,12 @@ class ShardSet(Sequence[StoredSample]):
     def whole(self, index: int) -> RainSample:
         """A sample with every layer, as it was rendered. InputError where a layer was not stored."""
         stored = self[index]
-        shard, row = self._locate(index)
-        grid = self._dataset(shard, "layers/light_grid_linear", (row,))
-        cells = np.s_[: stored.parameters["light_rows"], : stored.parameters["light_columns"]]
         return RainSample(
             clean_srgb8=stored.clean_srgb8,
             rainy_srgb8=stored.rainy_srgb8,
             streak_alpha16=stored.streak_alpha16,
             transmission16=stored.transmission16,
-            light_grid_linear=np.ascontiguousarray(grid[cells]),
+            light_grid_linear=stored.light_grid_linear,
             airlight_linear=stored.airlight_linear,
             depth_m=stored.depth_m,
             noise=stored.noise,
@@ -170,6 +173,8 @@ class ShardSet(Sequence[StoredSample]):
         shard, row = self._locate(index)
 
         def read(name: str) -> Any:
+            if name == "layers/light_grid_linear":
+                return self._dataset(shard, name, (row,))
             first = int(self._dataset(shard, "background_row", (row,))) if name == "clean" else row
             return self._dataset(shard, name, (first, rows, columns))
 
@@ -209,14 +214,13 @@ def open_shards(path: Path | str) -> ShardSet:
 
 
 def check_shard(path: Path) -> None:
-    """Read a whole shard and compose every sample again from its layers; InputError at the first fault."""
+    """Read a whole shard, and compose every sample again where its layers are stored; InputError at the first fault."""
     shards = ShardSet(path)
     with _reading(path):
         file = shards._file(path)
         file.visititems(lambda _, item: item[()] if isinstance(item, h5py.Dataset) else None)
-        recomposable = all(f"layers/{name}" in file for name in LAYERS)
-    for index in range(len(shards)) if recomposable else ():
-        sample = shards.whole(index)
+        recomposable = all(f"layers/{name}" in file for name in COMPOSED_FROM)
+    for index, sample in enumerate(shards) if recomposable else ():
         if not np.array_equal(recompose(sample), sample.rainy_srgb8):
             raise InputError(f"{path} must compose again from its layers, got another picture for sample {index}.")
     shards.close()

@@ -19,7 +19,8 @@ FORMAT_VERSION = 1
 SHARD_GLOB = "shard-*.h5"
 MANIFEST_NAME = "manifest.json"
 TILE_PX = 128
-LAYERS = ("streak_alpha16", "transmission16", "light_grid_linear", "depth_m")
+COMPOSED_FROM = ("streak_alpha16", "transmission16", "light_grid_linear")
+LAYERS = (*COMPOSED_FROM, "depth_m")
 LIGHT_GRID_CELLS = 26  # light grids are stored in the corner of a square this large
 
 CODECS: dict[str, dict[str, Any]] = {

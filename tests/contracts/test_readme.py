@@ -61,5 +61,5 @@ def test_files_and_presets_that_the_readme_names_exist() -> None:
 
     for target in re.findall(r"\]\(([^)]+)\)", README):
         assert (ROOT / target).exists(), target
-    for preset in PRESETS:
-        assert f"`{preset}`" in README
+    for name, preset in PRESETS.items():
+        assert f"| `{name}` | {preset.title} |" in README

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -14,7 +15,7 @@ import rainsynth
 from rainsynth.checks import InputError
 from rainsynth.sample import RainSample
 from rainsynth.shards.reader import check_shard
-from rainsynth.shards.schema import CODECS, LAYERS
+from rainsynth.shards.schema import CODECS, COMPOSED_FROM, LAYERS
 from rainsynth.shards.writer import Provenance, write_shard
 
 HEIGHT_PX, WIDTH_PX = 150, 140  # not multiples of a tile
@@ -151,3 +152,15 @@ def test_units_stand_beside_the_parameters(shard: Path) -> None:
         assert set(units) == set(file["parameters"].dtype.names)
         assert units["rain_rate_mm_h"] == "mm/h"
         assert json.loads(file.attrs["config"]) == {"note": "test"}
+
+
+@pytest.mark.parametrize("layers", [LAYERS, COMPOSED_FROM], ids=["with depth", "without depth"])
+def test_a_picture_that_its_layers_do_not_make_is_never_published(
+    samples: list[RainSample], tmp_path: Path, layers: tuple[str, ...]
+) -> None:
+    other = samples[1].rainy_srgb8.copy()
+    other[3, 4, 0] ^= 1
+    wrong = [samples[0], replace(samples[1], rainy_srgb8=other), *samples[2:]]
+    with pytest.raises(InputError, match="must compose again from its layers, got another picture for sample 1"):
+        write_shard(tmp_path / "shard-00000.h5", wrong, ORIGINS, {}, layers=layers)
+    assert list(tmp_path.iterdir()) == []
