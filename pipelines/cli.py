@@ -23,6 +23,15 @@ app = typer.Typer(
 
 Settings = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE on top of the config, repeatable.")]
 Seed = Annotated[int, typer.Option(help="Everything random follows from it.")]
+DepthConvention = Annotated[
+    str | None, typer.Option(help="What a depth file's numbers mean: npy (metres), kitti, nyu or scale.")
+]
+DepthScale = Annotated[float | None, typer.Option(help="Metres of a step of depth files, such as 0.001.")]
+DepthModelFile = Annotated[Path | None, typer.Option(help="ONNX file that gives depth where no map does.")]
+DepthModelKind = Annotated[str | None, typer.Option(help="Its output: metric (metres) or inverse (relative 1/depth).")]
+DepthModelColours = Annotated[str | None, typer.Option(help="Colours it takes: imagenet, half, unit or codes.")]
+DepthNear = Annotated[float | None, typer.Option(help="Metres of the nearest thing, for kind inverse.")]
+DepthFar = Annotated[float | None, typer.Option(help="Metres of the farthest thing, for kind inverse.")]
 
 
 def show_table(rows: list[dict[str, str]], title: str = "") -> None:
@@ -37,6 +46,14 @@ def show_table(rows: list[dict[str, str]], title: str = "") -> None:
     console.print(table)
 
 
+def _depth_model_options(
+    file: Path | None, kind: str | None, normalization: str | None, near_m: float | None, far_m: float | None
+) -> dict[str, object]:
+    """What was said of the depth model, by the names of DepthModelConfig."""
+    said = {"file": file and str(file), "kind": kind, "normalization": normalization, "near_m": near_m, "far_m": far_m}
+    return {name: value for name, value in said.items() if value is not None}
+
+
 @app.callback(invoke_without_command=True)
 def verbs(context: typer.Context) -> None:
     """Calibrated rain for clean photographs, and deraining networks trained on it."""
@@ -49,13 +66,30 @@ def preview(
     photo: Annotated[Path, typer.Argument(help="A photograph.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Contact sheet to write, a PNG.")],
     layers: Annotated[bool, typer.Option("--layers", help="Show the layers of one sample instead.")] = False,
+    depth: Annotated[str, typer.Option(help="Depth map of the photograph, or one number of metres.")] = "",
+    depth_convention: DepthConvention = None,
+    depth_scale_m: DepthScale = None,
+    depth_model: DepthModelFile = None,
+    depth_model_kind: DepthModelKind = None,
+    depth_model_normalization: DepthModelColours = None,
+    depth_near_m: DepthNear = None,
+    depth_far_m: DepthFar = None,
     seed: Seed = 0,
 ) -> None:
     """One photograph under several rates, exposures, winds and depths."""
-    from pipelines.preview import write_previews
-    from rainsynth.pictures import read_photo
+    from pipelines.config import build_config
+    from pipelines.generate_config import DepthModelConfig
+    from pipelines.photographs import depth_model as load_model
+    from pipelines.preview import background_of, write_previews
 
-    write_previews(read_photo(photo), output, seed, layers)
+    chosen = _depth_model_options(depth_model, depth_model_kind, depth_model_normalization, depth_near_m, depth_far_m)
+    if depth and chosen:
+        raise InputError(f"--depth must stand alone, got {depth!r} and a depth model. Give one of them.")
+    if chosen and depth_model is None:
+        raise InputError(f"--depth-model must be given for {', '.join(chosen)} of one. It names an ONNX file.")
+    model = load_model(build_config(DepthModelConfig, chosen, "the options")) if chosen else None
+    background = background_of(photo, depth, depth_convention or "auto", depth_scale_m, model)
+    write_previews(background, output, seed, layers)
     console.print(f"wrote {output}")
 
 
@@ -73,6 +107,14 @@ def generate(
         int | None, typer.Option(help="Square windows of this many pixels instead of whole pictures.")
     ] = None,
     layers: Annotated[str | None, typer.Option(help="Layers to store, by commas; 'none' for pairs alone.")] = None,
+    depth: Annotated[Path | None, typer.Option(help="Folder of depth maps with their photographs' names.")] = None,
+    depth_convention: DepthConvention = None,
+    depth_scale_m: DepthScale = None,
+    depth_model: DepthModelFile = None,
+    depth_model_kind: DepthModelKind = None,
+    depth_model_normalization: DepthModelColours = None,
+    depth_near_m: DepthNear = None,
+    depth_far_m: DepthFar = None,
     seed: Annotated[int | None, typer.Option(help="Everything random follows from it.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes; one a processor unless given.")] = None,
     scheduler: Annotated[str, typer.Option(help="Address of a running dask scheduler instead of a local one.")] = "",
@@ -96,7 +138,11 @@ def generate(
         given["mixture"] = [{"preset": preset, "rain_rate_mm_h": list(rain_rate)}]
     if layers is not None:
         given["layers"] = [] if layers == "none" else [name.strip() for name in layers.split(",")]
-    options = {"samples": samples, "size_px": size, "seed": seed}
+    options: dict[str, object] = {"samples": samples, "size_px": size, "seed": seed}
+    options |= {"data__depth": depth and str(depth), "data__depth_convention": depth_convention}
+    options |= {"data__depth_scale_m": depth_scale_m}
+    chosen = _depth_model_options(depth_model, depth_model_kind, depth_model_normalization, depth_near_m, depth_far_m)
+    options |= {f"data__depth_model__{name}": value for name, value in chosen.items()}
     given |= {name: value for name, value in options.items() if value is not None}
     resolved = load_config(GenerateConfig, config, settings or (), **given)
     manifest = run(resolved, out, workers=workers or os.cpu_count() or 1, scheduler=scheduler, resume=resume)

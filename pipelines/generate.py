@@ -20,13 +20,22 @@ import numpy as np
 
 from pipelines.config import plain_values
 from pipelines.generate_config import GenerateConfig, MixturePart, PhotographsConfig
-from pipelines.photographs import Photograph, load_background, survey
+from pipelines.photographs import (
+    Photograph,
+    depth_model,
+    depth_summary,
+    load_background,
+    sha256_of,
+    survey,
+)
 from pipelines.progress import console, progress
 from rainsynth.checks import InputError, check_in_range
 from rainsynth.metrics import psnr_y
 from rainsynth.presets import draw_rain
 from rainsynth.render import render_rain
 from rainsynth.sample import RainSample
+from rainsynth.scene.background import Background
+from rainsynth.scene.depth_model import DepthModel
 from rainsynth.seeding import MIXTURE_STREAM, ORDER_STREAM, sample_rng
 from rainsynth.shards.reader import open_shards
 from rainsynth.shards.schema import MANIFEST_NAME, SHARD_GLOB, code_version
@@ -54,8 +63,9 @@ def generate(config: GenerateConfig, out: Path, *, workers: int, scheduler: str 
     """
     check_in_range(workers, 1, 4096, "workers")
     config = replace(config, data=_absolute(config.data))
-    photographs = survey(Path(config.data.photographs))
+    photographs = survey(Path(config.data.photographs), _depth_folder(config))
     tasks = plan(config, photographs)
+    _try_depth(config, photographs)
     head = _head(config, photographs, tasks)
     _prepare(out, head, resume)
     present = [task for task in tasks if (out / task.file).exists()]
@@ -120,10 +130,12 @@ def part_of(mixture: tuple[MixturePart, ...], index: int) -> MixturePart:
     return mixture[min(int(np.searchsorted(upto, place, side="right")), len(mixture) - 1)]
 
 
-def make_sample(config: GenerateConfig, index: int, photograph: Photograph) -> RainSample:
-    """Sample `index` of the data set."""
-    depth_folder = Path(config.data.depth) if config.data.depth else None
-    background = load_background(Path(config.data.photographs), photograph.name, depth_folder)
+def make_sample(
+    config: GenerateConfig, index: int, photograph: Photograph, background: Background | None = None
+) -> RainSample:
+    """Sample `index` of the data set; `background` is its photograph's, where it is already at hand."""
+    if background is None:
+        background = background_of(config, photograph, depth_model(config.data.depth_model))
     rng = sample_rng(config.seed, index, MIXTURE_STREAM)
     part = part_of(config.mixture, index)
     options = {}
@@ -141,9 +153,26 @@ def make_sample(config: GenerateConfig, index: int, photograph: Photograph) -> R
     return sample
 
 
+def background_of(config: GenerateConfig, photograph: Photograph, model: DepthModel | None) -> Background:
+    """A photograph of the data set with its depth."""
+    return load_background(
+        Path(config.data.photographs),
+        photograph.name,
+        _depth_folder(config),
+        convention=config.data.depth_convention,
+        scale_m=config.data.depth_scale_m,
+        model=model,
+    )
+
+
 def make_shard(config: GenerateConfig, task: ShardTask, out: str) -> int:
     """Make and publish one shard; returns its number of samples."""
-    samples = [make_sample(config, index, photo) for index, photo in zip(task.indices, task.photographs, strict=True)]
+    model = depth_model(config.data.depth_model)
+    background = lru_cache(maxsize=1)(lambda photo: background_of(config, photo, model))  # a photograph's samples meet
+    samples = [
+        make_sample(config, index, photo, background(photo))
+        for index, photo in zip(task.indices, task.photographs, strict=True)
+    ]
     origins = [Provenance(photo.name, photo.sha256) for photo in task.photographs]
     write_shard(
         Path(out) / task.file,
@@ -157,19 +186,38 @@ def make_shard(config: GenerateConfig, task: ShardTask, out: str) -> int:
 
 
 def _absolute(data: PhotographsConfig) -> PhotographsConfig:
-    """The same folders by paths that hold in every worker."""
+    """The same folders and files by paths that hold in every worker."""
+    model = data.depth_model and replace(data.depth_model, file=str(Path(data.depth_model.file).resolve()))
     depth = str(Path(data.depth).resolve()) if data.depth else ""
-    return PhotographsConfig(photographs=str(Path(data.photographs).resolve()), depth=depth)
+    return replace(data, photographs=str(Path(data.photographs).resolve()), depth=depth, depth_model=model)
+
+
+def _depth_folder(config: GenerateConfig) -> Path | None:
+    return Path(config.data.depth) if config.data.depth else None
+
+
+def _try_depth(config: GenerateConfig, photographs: list[Photograph]) -> None:
+    """Load the model and the first map, so that a mistake shows before a worker starts; say whose depth is used."""
+    depth_model(config.data.depth_model)
+    with_map = [photo for photo in photographs if photo.depth]
+    if with_map:
+        background_of(config, with_map[0], None)
+    if summary := depth_summary(photographs, config.data):
+        console.print(summary)
 
 
 def _recorded(config: GenerateConfig) -> dict[str, Any]:
     """The config as it is recorded in files: without this machine's folders, which do not make the samples."""
     values = plain_values(config)
-    values["data"] = {"photographs": Path(config.data.photographs).name, "depth": Path(config.data.depth).name}
+    for name in ("photographs", "depth"):
+        values["data"][name] = Path(values["data"][name]).name
+    if config.data.depth_model is not None:
+        values["data"]["depth_model"]["file"] = Path(config.data.depth_model.file).name
     return values
 
 
 def _head(config: GenerateConfig, photographs: list[Photograph], tasks: list[ShardTask]) -> dict[str, Any]:
+    model = config.data.depth_model
     return {
         "format": "rainsynth-dataset",
         "format_version": 1,
@@ -177,6 +225,7 @@ def _head(config: GenerateConfig, photographs: list[Photograph], tasks: list[Sha
         "code_version": code_version(),
         "samples": config.samples,
         "photographs": [asdict(photo) for photo in photographs],
+        "depth_model_sha256": sha256_of(Path(model.file)) if model else "",
         "shard_files": [task.file for task in tasks],
     }
 

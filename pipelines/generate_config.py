@@ -4,19 +4,55 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rainsynth.checks import check_choice, check_count, check_in_range
+from rainsynth.checks import InputError, check_choice, check_count, check_in_range
 from rainsynth.physics.drop_size import MAX_RAIN_RATE_MM_H, MIN_RAIN_RATE_MM_H
 from rainsynth.presets import PRESETS
+from rainsynth.scene.depth_file import check_convention
+from rainsynth.scene.depth_model import NORMALIZATIONS, check_model_kind
 from rainsynth.shards.schema import CODECS, LAYERS, check_layers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DepthModelConfig:
+    """An ONNX file that gives a photograph's depth; see rainsynth.scene.depth_model.OnnxDepth for what each means."""
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+    file: str
+    kind: str = "metric"
+    near_m: float | None = None
+    far_m: float | None = None
+    scale_m: float | None = None
+    normalization: str = "imagenet"
+    short_side_px: int = 518
+    multiple_px: int = 14
+
+    def __post_init__(self) -> None:
+        check_model_kind(self.kind, self.near_m, self.far_m, self.scale_m)
+        check_choice(self.normalization, tuple(NORMALIZATIONS), "depth_model.normalization")
+        check_count(self.short_side_px, 16, 8192, "depth_model.short_side_px")
+        check_count(self.multiple_px, 1, 512, "depth_model.multiple_px")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PhotographsConfig:
-    """Folder of clean photographs; `depth` may name a folder with a depth map [m] STEM.npy for some of them."""
+    """Folder of clean photographs, and where their depth comes from.
+
+    `depth` names a folder with depth maps STEM.npy, .npz, .png or .tif for some of them, read by `depth_convention`
+    and `depth_scale_m` (see rainsynth.scene.depth_file.read_depth_m). The others take the depth that `depth_model`
+    gives them, or without one the level-ground prior.
+    """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
     photographs: str
     depth: str = ""
+    depth_convention: str = "auto"
+    depth_scale_m: float | None = None
+    depth_model: DepthModelConfig | None = None
+
+    def __post_init__(self) -> None:
+        check_convention(self.depth_convention, self.depth_scale_m)
+        if not self.depth and (self.depth_convention != "auto" or self.depth_scale_m is not None):
+            raise InputError("depth_convention and depth_scale_m must go with depth, the folder of maps they read.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""A folder of clean photographs, with depth where there is some."""
+"""A folder of clean photographs, with depth from files or a model where there is some."""
 
 from __future__ import annotations
 
@@ -7,39 +7,138 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float, UInt8
 
+from pipelines.generate_config import DepthModelConfig, PhotographsConfig
 from rainsynth.checks import InputError
 from rainsynth.pictures import list_photos, photo_size_px, read_photo
 from rainsynth.scene.background import Background
+from rainsynth.scene.depth_file import ARRAY_SUFFIXES, DEPTH_SUFFIXES, read_depth_m
+from rainsynth.scene.depth_fill import fill_unknown_depth_m
+from rainsynth.scene.depth_model import DepthModel, OnnxDepth
 
 
 @dataclass(frozen=True, slots=True)
 class Photograph:
-    """A picture file of a folder: its relative name, size once upright, and the SHA-256 of the file."""
+    """A picture file of a folder: its relative name, size once upright, and the SHA-256 of the file.
+
+    `depth` is the relative name of its depth map in the folder of depth, and `depth_sha256` the map's; "" without one.
+    """
 
     name: str
     height_px: int
     width_px: int
     sha256: str
+    depth: str = ""
+    depth_sha256: str = ""
 
 
-def survey(folder: Path) -> list[Photograph]:
-    """All photographs of a folder in the order of their names."""
+def survey(folder: Path, depth_folder: Path | None = None) -> list[Photograph]:
+    """All photographs of a folder in the order of their names, and which of them have a depth map."""
+    if depth_folder is not None and not depth_folder.is_dir():
+        raise InputError(f"depth must be a folder of depth maps, got {str(depth_folder)!r}. Does it exist?")
     photographs = []
     for path in list_photos(folder):
         height_px, width_px = photo_size_px(path)
         name = path.relative_to(folder).as_posix()
-        photographs.append(Photograph(name, height_px, width_px, hashlib.sha256(path.read_bytes()).hexdigest()))
+        depth_path = find_depth(folder, name, depth_folder)
+        depth = ("", "")
+        if depth_folder is not None and depth_path is not None:
+            depth = (depth_path.relative_to(depth_folder).as_posix(), sha256_of(depth_path))
+        photographs.append(Photograph(name, height_px, width_px, sha256_of(path), *depth))
+    if depth_folder is not None and depth_folder.resolve() != folder.resolve():
+        _check_some_found(photographs, depth_folder)
     return photographs
 
 
-def load_background(folder: Path, name: str, depth_folder: Path | None) -> Background:
-    """A photograph as a background; its depth [m] from `depth_folder`/STEM.npy where that file exists."""
+def find_depth(folder: Path, name: str, depth_folder: Path | None) -> Path | None:
+    """The depth map of a photograph: the same name in `depth_folder`, with the suffix of a depth file.
+
+    In the photographs' own folder only arrays count, since a picture there is another photograph. Two maps for one
+    photograph are an InputError.
+    """
+    if depth_folder is None:
+        return None
+    own = depth_folder.resolve() == folder.resolve()
+    candidates = [depth_folder / Path(name).with_suffix(s) for s in (ARRAY_SUFFIXES if own else DEPTH_SUFFIXES)]
+    found = [path for path in candidates if path.is_file()]
+    if len(found) > 1:
+        raise InputError(f"depth must hold one map for {name}, got {' and '.join(path.name for path in found)}.")
+    return found[0] if found else None
+
+
+def load_background(
+    folder: Path,
+    name: str,
+    depth_folder: Path | None,
+    *,
+    convention: str = "auto",
+    scale_m: float | None = None,
+    model: DepthModel | None = None,
+) -> Background:
+    """A photograph as a background.
+
+    Its depth is that of its map in `depth_folder`, read by `convention` and `scale_m`, where there is one, with what is
+    unknown filled; else that of `model`; else the level ground of Background.
+    """
     image_srgb8 = read_photo(folder / name)
-    depth_path = depth_folder / Path(name).with_suffix(".npy") if depth_folder else None
-    if depth_path is None or not depth_path.exists():
-        return Background(image_srgb8)
-    try:
-        return Background(image_srgb8, np.load(depth_path, allow_pickle=False).astype(np.float32))
-    except (ValueError, EOFError) as error:
-        raise InputError(f"{depth_path} must be a depth map for {name}, got: {error}") from None
+    depth_path = find_depth(folder, name, depth_folder)
+    if depth_path is not None:
+        return Background(image_srgb8, depth_of_file_m(depth_path, image_srgb8, convention, scale_m))
+    return Background(image_srgb8, model(image_srgb8) if model else None)
+
+
+def depth_of_file_m(
+    path: Path, image_srgb8: UInt8[np.ndarray, "h w 3"], convention: str = "auto", scale_m: float | None = None
+) -> Float[np.ndarray, "h w"]:
+    """Depth map of a photograph from a file [m], with what is unknown filled along the photograph's edges."""
+    depth_m = read_depth_m(path, convention, scale_m)
+    if depth_m.shape != image_srgb8.shape[:2]:
+        raise InputError(
+            f"{path} must have its photograph's size {image_srgb8.shape[1]}x{image_srgb8.shape[0]},"
+            f" got {depth_m.shape[1]}x{depth_m.shape[0]}. rainsynth.scene.depth_file.resized_depth_m brings it there."
+        )
+    return fill_unknown_depth_m(depth_m, image_srgb8)
+
+
+def depth_model(config: DepthModelConfig | None) -> OnnxDepth | None:
+    """The depth model of a config, loaded."""
+    if config is None:
+        return None
+    return OnnxDepth(
+        config.file,
+        kind=config.kind,
+        near_m=config.near_m,
+        far_m=config.far_m,
+        scale_m=config.scale_m,
+        normalization=config.normalization,
+        short_side_px=config.short_side_px,
+        multiple_px=config.multiple_px,
+    )
+
+
+def depth_summary(photographs: list[Photograph], config: PhotographsConfig) -> str:
+    """One line that says where the photographs' depth comes from; "" where no depth was asked for."""
+    if not config.depth and config.depth_model is None:
+        return ""
+    with_map = sum(bool(photo.depth) for photo in photographs)
+    others = f"the model {Path(config.depth_model.file).name}" if config.depth_model else "the level-ground prior"
+    without = len(photographs) - with_map
+    told = f"depth: {with_map} of {len(photographs)} photographs have a depth map"
+    return f"{told}, {without} by {others}" if without else told
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _check_some_found(photographs: list[Photograph], depth_folder: Path) -> None:
+    """A folder of depth in which no photograph finds its map is a mistake."""
+    if not any(photo.depth for photo in photographs):
+        wanted = Path(photographs[0].name).with_suffix("").as_posix()
+        raise InputError(
+            f"depth must hold a map for some photograph, got none in {str(depth_folder)!r}."
+            f" Maps have their photograph's name: {wanted}.npy, .npz, .png or .tif."
+        )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, UInt8
 
-ENCODE_STEPS = 65535  # the darkest code is 20 steps wide, so a rounded code is within 0.03 of the exact formula
+ROOT_STEPS = 8191  # of the square root of light; a code is at least 22 steps wide, so a rounded one is within 0.03
 
 
 def srgb_to_linear(srgb: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
@@ -23,7 +23,7 @@ def linear_to_srgb(linear: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]
 
 
 LINEAR_OF_CODE = srgb_to_linear(np.arange(256) / 255).astype(np.float32)
-CODE_OF_LINEAR = np.round(linear_to_srgb(np.arange(ENCODE_STEPS + 1) / ENCODE_STEPS) * 255).astype(np.uint8)
+CODE_OF_ROOT = np.round(linear_to_srgb((np.arange(ROOT_STEPS + 1) / ROOT_STEPS) ** 2) * 255).astype(np.uint8)
 
 
 def decode(image_srgb8: UInt8[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
@@ -32,5 +32,6 @@ def decode(image_srgb8: UInt8[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shap
 
 
 def encode(image_linear: Float[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
-    """Linear light -> 8-bit picture, clipped and rounded to the nearest code (ties and table: within 0.03 code)."""
-    return CODE_OF_LINEAR[(np.clip(image_linear, 0, 1) * ENCODE_STEPS + 0.5).astype(np.int32)]
+    """Linear light -> 8-bit picture, clipped and rounded to the nearest code (table: within 0.03 code)."""
+    root = np.sqrt(np.clip(image_linear, 0, 1), dtype=np.float32)
+    return CODE_OF_ROOT[(root * np.float32(ROOT_STEPS) + np.float32(0.5)).astype(np.int32)]

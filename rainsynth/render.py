@@ -5,26 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, UInt8, UInt16
 
+from rainsynth.bands import over_bands
 from rainsynth.checks import InputError, check_number, check_photo
-from rainsynth.color import decode
-from rainsynth.compositing import compose, to_unit16
-from rainsynth.optics.drop_light import airlight_of, drop_light_grid, estimated_sky_linear, window_grid
-from rainsynth.optics.rasterize import unhidden_fraction
+from rainsynth.compositing import compose, no_texture, to_unit16
+from rainsynth.first_use import first_use
+from rainsynth.optics.depth_table import look_up_unit16, narrow_depth, table_depths_m
+from rainsynth.optics.drop_light import airlight_of, drop_light_grid, estimated_sky_linear
+from rainsynth.optics.rasterize import draw_alpha16
 from rainsynth.optics.streak import project
+from rainsynth.optics.texture import texture_of
+from rainsynth.optics.texture_field import draw_texture, lying_texture
 from rainsynth.physics.extinction import extinction_per_km
 from rainsynth.presets import draw_rain
 from rainsynth.sample import RainSample, streak_mask
 from rainsynth.scene.background import Background
 from rainsynth.scene.camera import Camera
-from rainsynth.scene.drops import sample_drops, unresolved_optical_depth
+from rainsynth.scene.drops import Drops, sample_drops, unresolved_optical_depth
 from rainsynth.scene.rain_event import RainEvent
-from rainsynth.seeding import noise_key, sample_rng
-from rainsynth.sensor import SensorNoise
+from rainsynth.seeding import sample_keys, sample_rng
+from rainsynth.sensor import SensorNoise, through_jpeg
 
-MIN_STREAK_WIDTH_PX = 0.25  # choice: thinner streaks join the veil
-DEPTH_TABLE_STEPS = 2048
+MIN_STREAK_WIDTH_PX = 0.5  # choice: thinner streaks are texture
 
 
 def add_rain(
@@ -71,14 +74,16 @@ def render_rain(
     index: int = 0,
     window: tuple[int, int, int, int] | None = None,
     min_streak_width_px: float = MIN_STREAK_WIDTH_PX,
+    threads: int = 1,
 ) -> RainSample:
     """The weather `event` before `background`, seen by `camera`.
 
     `window` (top, left, height, width) renders that part of the picture alone: light, veil and projection are those
     of the whole photograph; its drops are another draw.
 
-    Drops whose image is at least `min_streak_width_px` wide are drawn one by one; the mean optical depth of all
-    others, of what diffracts, and of mist is the veil. Raises InputError where camera and photograph differ in size.
+    Drops whose image is at least `min_streak_width_px` wide are drawn one by one. All others are a veil with their mean
+    optical depth, which holds what diffracts and mist too, and a texture with their variance. The bytes are the same on
+    any number of `threads`. Raises InputError where camera and photograph differ in size.
     """
     height_px, width_px = background.image_srgb8.shape[:2]
     if (camera.height_px, camera.width_px) != (height_px, width_px):
@@ -87,34 +92,31 @@ def render_rain(
             " Camera.from_fov(width_px, height_px) makes one."
         )
     check_number(min_streak_width_px, 0.05, 100, "min_streak_width_px")
-    clean_srgb8, view, depth_m = _through_window(background, camera, window)
-    drops = sample_drops(event, view, float(depth_m.max()), min_streak_width_px, sample_rng(seed, index))
-    streak_alpha16 = to_unit16(1 - unhidden_fraction(project(drops, view), depth_m))
-    transmission16 = to_unit16(_veil_transmission(event, view, depth_m, min_streak_width_px))
-    image_linear = decode(background.image_srgb8)
-    sky_linear = estimated_sky_linear(image_linear) if event.sky_linear is None else event.sky_linear
-    light_grid = drop_light_grid(image_linear, camera, sky_linear)
-    airlight = airlight_of(light_grid, camera) if event.airlight_linear is None else event.airlight_linear
-    if window is not None:
-        light_grid = window_grid(light_grid, camera, window)
-    noise = SensorNoise(full_well_e=camera.full_well_e, read_noise_e=camera.read_noise_e, key=noise_key(seed, index))
-    layers: dict[str, Any] = {
-        "clean_srgb8": clean_srgb8,
-        "transmission16": transmission16,
-        "airlight_linear": np.asarray(airlight, dtype=np.float32),
-        "streak_alpha16": streak_alpha16,
-        "light_grid_linear": light_grid,
-        "noise": noise,
-    }
+    with first_use():
+        clean_srgb8, view, depth_m = _through_window(background, camera, window)
+        narrow_m = narrow_depth(depth_m)
+        noise_key, texture_key = sample_keys(seed, index)
+        drops = sample_drops(event, view, float(narrow_m.max()), min_streak_width_px, sample_rng(seed, index))
+        layers = _light(background, event, camera, window)
+        layers["clean_srgb8"] = clean_srgb8
+        layers["transmission16"] = _veil(event, view, narrow_m, min_streak_width_px)
+        layers["streak_alpha16"], layers["texture16"] = _drops_and_texture(
+            drops, event, view, narrow_m, min_streak_width_px, texture_key, threads
+        )
+        layers["noise"] = SensorNoise(full_well_e=camera.full_well_e, read_noise_e=camera.read_noise_e, key=noise_key)
+        sky_linear = layers.pop("sky_linear")
+        rainy_srgb8 = compose(**layers, threads=threads)
+        if camera.jpeg_quality:
+            rainy_srgb8 = through_jpeg(rainy_srgb8, camera.jpeg_quality)
     measured = {
         "sky_linear": sky_linear,
         "drop_count": len(drops),
-        "coverage_fraction": float(streak_mask(streak_alpha16).mean()),
-        "mean_transmission": float(transmission16.mean() / 65535),
+        "coverage_fraction": float(np.count_nonzero(streak_mask(layers["streak_alpha16"])) / depth_m.size),
+        "mean_transmission": float(layers["transmission16"][:, : narrow_m.shape[1]].mean() / 65535),
     }
     parameters = describe(event, view, layers["airlight_linear"]) | measured
     parameters |= {"min_streak_width_px": min_streak_width_px, "seed": seed, "index": index, "preset": ""}
-    return RainSample(rainy_srgb8=compose(**layers), depth_m=depth_m, parameters=parameters, **layers)
+    return RainSample(rainy_srgb8=rainy_srgb8, depth_m=depth_m, parameters=parameters, **layers)
 
 
 def _through_window(
@@ -129,7 +131,57 @@ def _through_window(
     top, left, height, width = window
     view = camera.window(top, left, height, width)
     part = np.s_[top : top + height, left : left + width]
-    return np.ascontiguousarray(background.image_srgb8[part]), view, np.ascontiguousarray(depth_m[part])
+    return np.ascontiguousarray(background.image_srgb8[part]), view, depth_m[part]
+
+
+def _light(
+    background: Background, event: RainEvent, camera: Camera, window: tuple[int, int, int, int] | None
+) -> dict[str, Any]:
+    """Light of the drops, colour of the veil and the sky's zenith: given, or estimated from the photograph."""
+    light_linear = background.light_linear
+    sky_linear = estimated_sky_linear(background.white_linear) if event.sky_linear is None else event.sky_linear
+    given = event.airlight_linear
+    airlight = airlight_of(light_linear, camera, sky_linear) if given is None else given
+    return {
+        "sky_linear": sky_linear,
+        "light_grid_linear": drop_light_grid(light_linear, camera, sky_linear, window),
+        "airlight_linear": np.asarray(airlight, dtype=np.float32),
+    }
+
+
+def _veil(
+    event: RainEvent, view: Camera, narrow_m: Float[np.ndarray, "h narrow"], min_streak_width_px: float
+) -> UInt16[np.ndarray, "h w"]:
+    """Mean transmission of all that is not drawn, in steps of 1/65535."""
+    depth_m = table_depths_m(narrow_m)
+    transmission = np.exp(-unresolved_optical_depth(event, view, depth_m, min_streak_width_px))
+    return look_up_unit16(narrow_m, to_unit16(transmission), view.width_px)
+
+
+def _drops_and_texture(
+    drops: Drops,
+    event: RainEvent,
+    view: Camera,
+    narrow_m: Float[np.ndarray, "h narrow"],
+    min_streak_width_px: float,
+    key: int,
+    threads: int,
+) -> tuple[UInt16[np.ndarray, "h w"], UInt16[np.ndarray, "h w"]]:
+    """Coverage by drawn drops in steps of 1/65535, and the texture of all others in steps of 1/32768."""
+    streaks = project(drops, view)
+    texture = texture_of(event, view, float(narrow_m.max()), min_streak_width_px)
+    alpha16 = np.empty((view.height_px, view.width_px), dtype=np.uint16)
+    texture16 = no_texture(view.height_px, view.width_px) if texture is None else np.empty_like(alpha16)
+
+    def draw(first: int, last: int) -> None:
+        draw_alpha16(alpha16, streaks, narrow_m, (first, last))
+        if texture is not None and not texture.lying:
+            draw_texture(texture16, texture, narrow_m, key, (first, last))
+
+    over_bands(draw, view.height_px, threads)
+    if texture is not None and texture.lying:
+        texture16 = lying_texture(texture, narrow_m, key, alpha16.shape)
+    return alpha16, texture16
 
 
 def describe(event: RainEvent, camera: Camera, airlight_linear: Float[np.ndarray, "3"]) -> dict[str, Any]:
@@ -156,13 +208,5 @@ def describe(event: RainEvent, camera: Camera, airlight_linear: Float[np.ndarray
         "focus_m": camera.focus_m,
         "full_well_e": camera.full_well_e,
         "read_noise_e": camera.read_noise_e,
+        "jpeg_quality": camera.jpeg_quality,
     }
-
-
-def _veil_transmission(
-    event: RainEvent, camera: Camera, depth_m: Float[np.ndarray, "h w"], min_streak_width_px: float
-) -> Float[np.ndarray, "h w"]:
-    """Transmission of what is not drawn, looked up in a table over the picture's depths (error below 1e-4)."""
-    table_m = np.geomspace(float(depth_m.min()), float(depth_m.max()) * (1 + 1e-6), DEPTH_TABLE_STEPS)
-    transmission = np.exp(-unresolved_optical_depth(event, camera, table_m, min_streak_width_px))
-    return np.interp(depth_m, table_m, transmission).astype(np.float32)

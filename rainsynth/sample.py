@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float, UInt8, UInt16
 
-from rainsynth.compositing import compose, compose_veiled, from_unit16, spread_grid
-from rainsynth.sensor import SensorNoise
+from rainsynth.compositing import TEXTURE_ONE, UNIT_STEPS, compose, compose_veiled, from_unit16, spread_grid
+from rainsynth.sensor import SensorNoise, through_jpeg
 
 VISIBLE_ALPHA = 0.01  # a streak that covers less of the exposure changes a picture by less than about a code
 
@@ -25,6 +25,8 @@ class LayerViews:
         @property
         def streak_alpha16(self) -> UInt16[np.ndarray, "h w"]: ...
         @property
+        def texture16(self) -> UInt16[np.ndarray, "h w"]: ...
+        @property
         def transmission16(self) -> UInt16[np.ndarray, "h w"]: ...
         @property
         def airlight_linear(self) -> Float[np.ndarray, "3"]: ...
@@ -32,6 +34,8 @@ class LayerViews:
         def light_grid_linear(self) -> Float[np.ndarray, "gh gw 3"]: ...
         @property
         def noise(self) -> SensorNoise: ...
+
+        parameters: dict[str, Any]
 
     @cached_property
     def veiled_srgb8(self) -> UInt8[np.ndarray, "h w 3"]:
@@ -42,6 +46,11 @@ class LayerViews:
     def streak_alpha(self) -> Float[np.ndarray, "h w"]:
         """Part of the exposure for which a drop covers the pixel, (H, W) float32 in [0, 1]."""
         return from_unit16(self.streak_alpha16)
+
+    @cached_property
+    def texture(self) -> Float[np.ndarray, "h w"]:
+        """What rain too small to draw lets through, over its mean, (H, W) float32 in [0, 2]; 1 in the mean."""
+        return self.texture16 * np.float32(1 / TEXTURE_ONE)
 
     @cached_property
     def transmission(self) -> Float[np.ndarray, "h w"]:
@@ -58,14 +67,16 @@ class LayerViews:
 class RainSample(LayerViews):
     """A clean photograph, its rainy picture and the layers between them.
 
-    Layers are kept in their storage types: `streak_alpha16` and `transmission16` in steps of 1/65535, the drop light
-    on the coarse grid it is computed on. The float properties are derived from them when asked for.
+    Layers are kept in their storage types: `streak_alpha16` and `transmission16` in steps of 1/65535, `texture16` in
+    steps of 1/32768, the drop light on the coarse grid it is computed on. Layers that repeat one column are read-only
+    views. The float properties are derived from them when asked for.
     `parameters` holds every number that made the picture, by name and unit.
     """
 
     clean_srgb8: UInt8[np.ndarray, "h w 3"]
     rainy_srgb8: UInt8[np.ndarray, "h w 3"]
     streak_alpha16: UInt16[np.ndarray, "h w"]
+    texture16: UInt16[np.ndarray, "h w"]
     transmission16: UInt16[np.ndarray, "h w"]
     light_grid_linear: Float[np.ndarray, "gh gw 3"]
     airlight_linear: Float[np.ndarray, "3"]
@@ -81,16 +92,19 @@ class RainSample(LayerViews):
 
 def streak_mask(streak_alpha16: UInt16[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
     """Pixels that a drop covers for at least a hundredth of the exposure."""
-    return from_unit16(streak_alpha16) >= VISIBLE_ALPHA
+    return streak_alpha16 >= np.uint16(np.ceil(VISIBLE_ALPHA * UNIT_STEPS))
 
 
 def recompose(sample: LayerViews) -> UInt8[np.ndarray, "h w 3"]:
     """`rainy_srgb8` once more from the layers of a sample, rendered or stored: the same bytes."""
-    return compose(
+    rainy_srgb8 = compose(
         sample.clean_srgb8,
         sample.transmission16,
         sample.airlight_linear,
         sample.streak_alpha16,
         sample.light_grid_linear,
         sample.noise,
+        texture16=sample.texture16,
     )
+    quality = sample.parameters["jpeg_quality"]
+    return through_jpeg(rainy_srgb8, quality) if quality else rainy_srgb8

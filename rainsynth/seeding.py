@@ -8,7 +8,7 @@ from rainsynth.checks import check_count
 
 DROPS_STREAM = 0  # which drops fall where
 PRESET_STREAM = 1  # which rain, camera and photograph a sample gets
-NOISE_STREAM = 2  # sensor noise, drawn again whenever a picture is composed
+COUNTER_STREAM = 2  # sensor noise, drawn again whenever a picture is composed, and texture
 MIXTURE_STREAM = 3  # which rate within a mixture's range, which window of the photograph
 ORDER_STREAM = 4  # in which order a data set goes through its photographs
 
@@ -18,9 +18,10 @@ def sample_rng(dataset_seed: int, sample_index: int, stream: int = DROPS_STREAM)
     return np.random.default_rng(_sequence(dataset_seed, sample_index, stream))
 
 
-def noise_key(dataset_seed: int, sample_index: int) -> int:
-    """64-bit key of a sample's sensor noise, which is a function of (key, pixel, channel)."""
-    return int(_sequence(dataset_seed, sample_index, NOISE_STREAM).generate_state(1, np.uint64)[0])
+def sample_keys(dataset_seed: int, sample_index: int) -> tuple[int, int]:
+    """64-bit keys of a sample's counter-based numbers (see rainsynth.counters): of its sensor noise, of its texture."""
+    noise, texture = _sequence(dataset_seed, sample_index, COUNTER_STREAM).generate_state(2, np.uint64)
+    return int(noise), int(texture)
 
 
 def _sequence(dataset_seed: int, sample_index: int, stream: int) -> np.random.SeedSequence:

@@ -1,11 +1,17 @@
-"""The sensor: shot and read noise as a function of (key, pixel, channel)."""
+"""The sensor and the file: shot and read noise as a function of (key, pixel, channel), and JPEG."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
+from jaxtyping import UInt8
 from numba import njit
+
+from rainsynth.counters import NORMAL_QUANTILES, NORMAL_STEPS, random_bits
+
+BITS_A_CHANNEL = 21  # of the 64 that a pixel draws
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,17 +27,17 @@ class SensorNoise:
 
 
 @njit(cache=True, nogil=True)
-def _mixed(value: np.uint64) -> np.uint64:
-    """SplitMix64 finaliser (Steele, Lea & Flood 2014, doi:10.1145/2660193.2660195)."""
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return value ^ (value >> np.uint64(31))
+def draw_noise_row(normal: np.ndarray, key: np.uint64, first: int) -> None:
+    """Standard normal numbers (3, W) of the W pixels that begin at number `first` of the picture."""
+    last = np.uint64(NORMAL_STEPS - 1)
+    for x in range(normal.shape[1]):
+        bits = random_bits(key, first + x)
+        for c in range(3):
+            normal[c, x] = NORMAL_QUANTILES[(bits >> np.uint64(c * BITS_A_CHANNEL)) & last]
 
 
-@njit(cache=True, nogil=True)
-def standard_normal(key: np.uint64, counter: int) -> float:
-    """Standard normal number of a 64-bit counter (Box & Muller 1958)."""
-    bits = _mixed(key + np.uint64(counter) * np.uint64(0x9E3779B97F4A7C15))
-    uniform_open = ((bits >> np.uint64(32)) + 1.0) / 4294967297.0
-    turn = (bits & np.uint64(0xFFFFFFFF)) / 4294967296.0
-    return np.sqrt(-2 * np.log(uniform_open)) * np.cos(2 * np.pi * turn)
+def through_jpeg(image_srgb8: UInt8[np.ndarray, "h w 3"], quality: int) -> UInt8[np.ndarray, "h w 3"]:
+    """The picture as a JPEG file of `quality` 1 to 100 gives it back (libjpeg-turbo as OpenCV brings it, 4:2:0)."""
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    encoded = cv2.imencode(".jpg", cv2.cvtColor(image_srgb8, cv2.COLOR_RGB2BGR), options)[1]
+    return cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)

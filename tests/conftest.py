@@ -13,7 +13,11 @@ from jaxtyping import install_import_hook
 # Shapes in annotations are checked here only. An int where a float is annotated is welcome (PEP 484's numeric tower).
 # Modules with compiled functions stay out: numba takes undecorated ones.
 install_import_hook(
-    ["rainsynth.physics", "rainsynth.scene", "rainsynth.color"],
+    [
+        "rainsynth.physics",
+        *(f"rainsynth.scene.{name}" for name in ("background", "camera", "drops", "rain_event")),
+        "rainsynth.color",
+    ],
     "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
 )
 

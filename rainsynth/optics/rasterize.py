@@ -7,12 +7,14 @@ projected-area invariant). Overlapping streaks multiply: what is left of a pixel
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt16
 from numba import njit
 
+from rainsynth.optics.depth_table import narrow_depth
 from rainsynth.optics.streak import Streaks
 
 TABLE_STEPS = 2048
+ROWS_AT_ONCE = 128  # of float32, which stay in the cache while streaks are drawn
 STRETCH = 3.0  # drops wider than a pixel that move less than this many times their size are sampled point by point
 SAMPLES_PER_PIXEL = 4  # points across a pixel for such a drop,
 SAMPLES_PER_AXIS = 8  # or as many as put this many across its smaller axis
@@ -38,23 +40,58 @@ def unhidden_fraction(streaks: Streaks, depth_m: Float[np.ndarray, "h w"]) -> Fl
     A streak covers only pixels whose depth is beyond it. Alpha is one minus this.
     """
     free = np.ones(depth_m.shape, dtype=np.float32)
-    _rasterize(free, _contiguous(depth_m), *_arrays(streaks), False)
+    cover(free, streaks, narrow_depth(depth_m), (0, depth_m.shape[0]), additive=False)
     return free
 
 
 def coverage_sum(streaks: Streaks, depth_m: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
     """Sum of the single coverages a_i over the streaks in each pixel, float32 (overlaps add)."""
     total = np.zeros(depth_m.shape, dtype=np.float32)
-    _rasterize(total, _contiguous(depth_m), *_arrays(streaks), True)
+    cover(total, streaks, narrow_depth(depth_m), (0, depth_m.shape[0]), additive=True)
     return total
 
 
-def _contiguous(depth_m: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
-    return np.ascontiguousarray(depth_m, dtype=np.float32)
+def draw_alpha16(
+    alpha16: UInt16[np.ndarray, "h w"],
+    streaks: Streaks,
+    narrow_m: Float[np.ndarray, "h narrow"],
+    rows: tuple[int, int],
+) -> None:
+    """Fill rows [first, last) of `alpha16` with what streaks cover, 1 - prod(1 - a_i), in steps of 1/65535."""
+    for first in range(*rows, ROWS_AT_ONCE):
+        last = min(first + ROWS_AT_ONCE, rows[1])
+        free = np.ones((last - first, alpha16.shape[1]), dtype=np.float32)
+        cover(free, streaks, narrow_m, (first, last), additive=False)
+        _alpha_steps(alpha16[first:last], free)
 
 
-def _arrays(streaks: Streaks) -> tuple[np.ndarray, ...]:
-    return (
+@njit(cache=True, nogil=True, error_model="numpy")
+def _alpha_steps(alpha16: np.ndarray, free: np.ndarray) -> None:
+    one, steps, half = np.float32(1), np.float32(65535), np.float32(0.5)
+    for y in range(free.shape[0]):
+        for x in range(free.shape[1]):
+            alpha16[y, x] = np.uint16(max(one - free[y, x], np.float32(0)) * steps + half)
+
+
+def cover(
+    out: Float[np.ndarray, "h w"],
+    streaks: Streaks,
+    narrow_m: Float[np.ndarray, "h narrow"],
+    rows: tuple[int, int],
+    *,
+    additive: bool,
+) -> None:
+    """Cover rows [first, last) of a picture, all that `out` holds, by streaks: multiply by (1 - a_i), or add a_i.
+
+    `narrow_m` is the depth of the whole picture (see optics.depth_table).
+    """
+    if len(streaks.area_px2) == 0:
+        return
+    _rasterize(
+        out,
+        *rows,
+        narrow_m,
+        float(narrow_m.min()),
         streaks.start_x_px,
         streaks.start_y_px,
         streaks.end_x_px,
@@ -63,10 +100,11 @@ def _arrays(streaks: Streaks) -> tuple[np.ndarray, ...]:
         streaks.height_px,
         streaks.area_px2,
         streaks.z_m,
+        additive,
     )
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _look_up(table: np.ndarray, u: float) -> float:
     """Linear interpolation of a table over [-1, 1]; `u` must lie within."""
     position = (u + 1) * (0.5 * TABLE_STEPS)
@@ -74,7 +112,7 @@ def _look_up(table: np.ndarray, u: float) -> float:
     return table[index] + (position - index) * (table[index + 1] - table[index])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _cdf(u: float) -> float:
     """Part of a disc of radius 1 left of u."""
     if u <= -1:
@@ -84,7 +122,7 @@ def _cdf(u: float) -> float:
     return _look_up(DISC_CDF, u)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _cdf_integral(u: float) -> float:
     """Integral of `_cdf` up to u."""
     if u <= -1:
@@ -94,16 +132,16 @@ def _cdf_integral(u: float) -> float:
     return _look_up(DISC_CDF_INTEGRAL, u)
 
 
-@njit(cache=True, nogil=True)
-def _mean_cdf(edge: float, centre_a: float, centre_b: float, half: float) -> float:
-    """Part of a disc left of `edge`, averaged while its centre moves from `centre_a` to `centre_b`."""
-    drift = (centre_b - centre_a) / half
+@njit(cache=True, nogil=True, error_model="numpy")
+def _mean_cdf(edge: float, centre: float, drift: float, per_half: float) -> float:
+    """Part of a disc left of `edge`, averaged while its centre moves from `centre` by `drift` half widths."""
+    u = (edge - centre) * per_half
     if abs(drift) < STRAIGHT_SLOPE:
-        return _cdf((edge - 0.5 * (centre_a + centre_b)) / half)
-    return (_cdf_integral((edge - centre_a) / half) - _cdf_integral((edge - centre_b) / half)) / drift
+        return _cdf(u - 0.5 * drift)
+    return (_cdf_integral(u) - _cdf_integral(u - drift)) / drift
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _cover(out: np.ndarray, y: int, x: int, coverage: float, additive: bool) -> None:
     if additive:
         out[y, x] += np.float32(coverage)
@@ -111,23 +149,37 @@ def _cover(out: np.ndarray, y: int, x: int, coverage: float, additive: bool) -> 
         out[y, x] *= np.float32(1) - np.float32(min(coverage, 1.0))
 
 
-@njit(cache=True, nogil=True)
-def _rasterize(out, depth_m, start_x, start_y, end_x, end_y, width, height, area, z_m, additive):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True, error_model="numpy")
+def _rasterize(  # type: ignore[no-untyped-def]
+    out, top, bottom, depth_m, nearest_m, start_x, start_y, end_x, end_y, width, height, area, z_m, additive
+):
+    frame = (top, bottom, 0, out.shape[1])
     for i in range(len(area)):
+        size = max(width[i], height[i])
+        margin = size + 1  # a streak's last pixel drifts with it to its end
+        if max(start_y[i], end_y[i]) + margin < top or min(start_y[i], end_y[i]) - margin > bottom:
+            continue
         dx, dy = end_x[i] - start_x[i], end_y[i] - start_y[i]
         mid_x, mid_y = 0.5 * (start_x[i] + end_x[i]), 0.5 * (start_y[i] + end_y[i])
-        length = np.sqrt(dx * dx + dy * dy)
-        size = max(width[i], height[i])
-        if size > 1 and length < STRETCH * size:
-            _short_streak(out, depth_m, mid_x, mid_y, dx, dy, width[i], height[i], area[i], z_m[i], additive)
+        z = z_m[i] if z_m[i] >= nearest_m else -1.0  # nothing in the picture can hide it
+        if size > 1 and np.sqrt(dx * dx + dy * dy) < STRETCH * size:
+            _short_streak(out, frame, depth_m, mid_x, mid_y, dx, dy, width[i], height[i], area[i], z, additive)
         elif abs(dy) >= abs(dx):
-            _long_streak(out, depth_m, mid_x, mid_y, dx, dy, width[i], height[i], area[i], z_m[i], additive, False)
+            _long_streak(out, frame, depth_m, mid_x, mid_y, dx, dy, width[i], height[i], area[i], z, additive, False)
         else:
-            _long_streak(out, depth_m, mid_y, mid_x, dy, dx, height[i], width[i], area[i], z_m[i], additive, True)
+            _long_streak(out, frame, depth_m, mid_y, mid_x, dy, dx, height[i], width[i], area[i], z, additive, True)
 
 
-@njit(cache=True, nogil=True)
-def _long_streak(out, depth_m, mid_n, mid_m, dn, dm, size_n, size_m, area, z, additive, turned):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True, error_model="numpy")
+def _seen(depth_m: np.ndarray, y: int, x: int, z: float) -> bool:
+    """Whether a drop at distance z stands before what the pixel shows; z < 0 says that all do."""
+    return z < 0 or depth_m[y, x if depth_m.shape[1] > 1 else 0] > z
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _long_streak(  # type: ignore[no-untyped-def]
+    out, frame, depth_m, mid_n, mid_m, dn, dm, size_n, size_m, area, z, additive, turned
+):
     """Streak longer than the drop, or thin: marginal along its main axis m times cross-section n, centred on its path.
 
     The cross-section of the swept ellipse has the half width `half_n` along n; its marginal along m is the path's
@@ -137,32 +189,39 @@ def _long_streak(out, depth_m, mid_n, mid_m, dn, dm, size_n, size_m, area, z, ad
     half_m = 0.5 * size_m
     reach = max(0.5 * abs(dm), SHORTEST_REACH * half_m)
     half_n = 0.5 * np.sqrt(size_n * size_n + slope * slope * size_m * size_m)
-    end_m, end_n = (out.shape[1], out.shape[0]) if turned else (out.shape[0], out.shape[1])
-    first_m = max(int(np.floor(mid_m - reach - half_m)), 0)
+    top, bottom, left, right = frame
+    start_m, end_m, start_n, end_n = (left, right, top, bottom) if turned else (top, bottom, left, right)
+    first_m = max(int(np.floor(mid_m - reach - half_m)), start_m)
     last_m = min(int(np.floor(mid_m + reach + half_m)), end_m - 1)
-    spread = 2 * reach / half_m
+    per_half_m, per_half_n, spread = 1 / half_m, 1 / half_n, 2 * reach / half_m
+    drift, per_spread = slope * per_half_n, 1 / spread
     before = 0.0
     for m in range(first_m, last_m + 2):
-        low = (m - mid_m + reach) / half_m
-        upto = (_cdf_integral(low) - _cdf_integral(low - spread)) / spread
+        low = (m - mid_m + reach) * per_half_m
+        upto = (
+            low * per_spread
+            if 1 <= low <= spread - 1
+            else (_cdf_integral(low) - _cdf_integral(low - spread)) * per_spread
+        )
         if m > first_m:
             weight = area * (upto - before)
-            centre_a = mid_n + slope * (m - 1 - mid_m)
-            centre_b = centre_a + slope
-            left, right = min(centre_a, centre_b) - half_n, max(centre_a, centre_b) + half_n
-            first_n, last_n = max(int(np.floor(left)), 0), min(int(np.floor(right)), end_n - 1)
-            part_before = _mean_cdf(first_n, centre_a, centre_b, half_n) if first_n <= last_n else 0.0
+            centre = mid_n + slope * (m - 1 - mid_m)
+            lower, upper = min(centre, centre + slope) - half_n, max(centre, centre + slope) + half_n
+            first_n, last_n = max(int(np.floor(lower)), start_n), min(int(np.floor(upper)), end_n - 1)
+            part_before = _mean_cdf(first_n, centre, drift, per_half_n) if first_n > lower else 0.0
             for n in range(first_n, last_n + 1):
-                part = _mean_cdf(n + 1.0, centre_a, centre_b, half_n)
+                part = _mean_cdf(n + 1.0, centre, drift, per_half_n) if n + 1.0 < upper else 1.0
                 y, x = (n, m - 1) if turned else (m - 1, n)
-                if depth_m[y, x] > z:
-                    _cover(out, y, x, weight * (part - part_before), additive)
+                if _seen(depth_m, y, x, z):
+                    _cover(out, y - frame[0], x, weight * (part - part_before), additive)
                 part_before = part
         before = upto
 
 
-@njit(cache=True, nogil=True)
-def _short_streak(out, depth_m, mid_x, mid_y, dx, dy, width, height, area, z, additive):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True, error_model="numpy")
+def _short_streak(  # type: ignore[no-untyped-def]
+    out, frame, depth_m, mid_x, mid_y, dx, dy, width, height, area, z, additive
+):
     """Drop that moves a few times its own size at most: exact time of cover at points, scaled to add up to `area`."""
     half_x, half_y = 0.5 * width + 0.5 * abs(dx), 0.5 * height + 0.5 * abs(dy)
     left, right = int(np.floor(mid_x - half_x)), int(np.floor(mid_x + half_x))
@@ -179,14 +238,14 @@ def _short_streak(out, depth_m, mid_x, mid_y, dx, dy, width, height, area, z, ad
             total += patch[row, column]
     if total == 0:
         patch[(bottom - top) // 2, (right - left) // 2] = total = 1.0
-    for row in range(patch.shape[0]):
-        for column in range(patch.shape[1]):
+    for row in range(max(0, frame[0] - top), min(patch.shape[0], frame[1] - top)):
+        for column in range(max(0, frame[2] - left), min(patch.shape[1], frame[3] - left)):
             y, x = top + row, left + column
-            if patch[row, column] > 0 and 0 <= y < out.shape[0] and 0 <= x < out.shape[1] and depth_m[y, x] > z:
-                _cover(out, y, x, area * patch[row, column] / total, additive)
+            if patch[row, column] > 0 and _seen(depth_m, y, x, z):
+                _cover(out, y - frame[0], x, area * patch[row, column] / total, additive)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _covered_time(x: float, y: float, dx: float, dy: float) -> float:
     """Part of the exposure for which a unit disc moving from -(dx, dy)/2 to (dx, dy)/2 covers the point (x, y)."""
     length2 = dx * dx + dy * dy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ class Camera:
     picture, in pixels from its top left corner. `near_m`: no drop is nearer (lens hood, window, roof). A thin lens
     of `aperture_mm` diameter (focal length over f-number), focused at `focus_m`, blurs drops out of focus; 0 is a
     pinhole. `full_well_e` electrons at white give shot noise and `read_noise_e` read noise; 0 switches each off.
+    `jpeg_quality` of 1 to 100 sends the picture through a JPEG file; 0 does not.
     """
 
     width_px: int
@@ -35,6 +37,7 @@ class Camera:
     focus_m: float = 10.0
     full_well_e: float = 0.0
     read_noise_e: float = 0.0
+    jpeg_quality: int = 0
 
     def __post_init__(self) -> None:
         check_count(self.width_px, 1, 1_000_000, "Camera.width_px")
@@ -49,12 +52,13 @@ class Camera:
         check_number(self.focus_m, 0.02, 1e9, "Camera.focus_m")
         check_number(self.full_well_e, 0, 1e9, "Camera.full_well_e")
         check_number(self.read_noise_e, 0, 1e6, "Camera.read_noise_e")
+        check_count(self.jpeg_quality, 0, 100, "Camera.jpeg_quality", "0 is no JPEG.")
         if self.read_noise_e > 0:
             check_number(self.full_well_e, 1, 1e9, "Camera.full_well_e", "Read noise needs the electrons at white.")
 
     @classmethod
     def from_fov(
-        cls, width_px: int, height_px: int, field_of_view_deg: float = DEFAULT_FIELD_OF_VIEW_DEG, **options: float
+        cls, width_px: int, height_px: int, field_of_view_deg: float = DEFAULT_FIELD_OF_VIEW_DEG, **options: Any
     ) -> Camera:
         """Camera that looks through the middle of its picture, `field_of_view_deg` degrees across the width.
 
@@ -63,7 +67,7 @@ class Camera:
         check_count(width_px, 1, 1_000_000, "width_px")
         check_number(field_of_view_deg, 0.1, WIDEST_FIELD_OF_VIEW_DEG, "field_of_view_deg", "Is it in radians?")
         focal_px = width_px / 2 / np.tan(np.radians(field_of_view_deg) / 2)
-        centre = {"principal_x_px": width_px / 2, "principal_y_px": height_px / 2}
+        centre: dict[str, Any] = {"principal_x_px": width_px / 2, "principal_y_px": height_px / 2}
         return cls(width_px=width_px, height_px=height_px, focal_px=float(focal_px), **centre, **options)
 
     def window(self, top: int, left: int, height: int, width: int) -> Camera:

@@ -7,6 +7,7 @@ A drop is resolved when its image is at least `min_streak_width_px` wide. The re
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
@@ -16,11 +17,11 @@ from rainsynth.physics.drop_size import MAX_DIAMETER_MM, MIN_DIAMETER_MM, drop_d
 from rainsynth.physics.extinction import extinction_per_km
 from rainsynth.physics.fall_speed import fall_speed_m_s
 from rainsynth.scene.camera import Camera
+from rainsynth.scene.drop_places import place_drops, volumes_m3
 from rainsynth.scene.rain_event import RainEvent
 
 DIAMETER_BINS = 400  # logarithmic, 1.1 % wide
 TURBULENCE_REACH = 4  # drops beyond this many standard deviations of sideways speed may miss the frame's margin
-NO_DROPS = np.zeros(0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,15 +40,53 @@ class Drops:
         return len(self.diameter_mm)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SizeBins:
+    """Bins of diameter of every sum over a spectrum, and what all drops of a bin share; every array (400,) float64.
+
+    `edge_fall_speed_m_s` (401,) belongs to the edges of the bins.
+    """
+
+    diameter_mm: Float[np.ndarray, "bins"]
+    width_mm: Float[np.ndarray, "bins"]
+    horizontal_mm: Float[np.ndarray, "bins"]
+    vertical_mm: Float[np.ndarray, "bins"]
+    area_m2: Float[np.ndarray, "bins"]
+    fall_speed_m_s: Float[np.ndarray, "bins"]
+    edge_fall_speed_m_s: Float[np.ndarray, "edges"]
+
+
+@lru_cache(maxsize=1)
+def size_bins() -> SizeBins:
+    """The bins of diameter, 0.1 to 8 mm."""
+    edges_mm = np.geomspace(MIN_DIAMETER_MM, MAX_DIAMETER_MM, DIAMETER_BINS + 1)
+    diameter_mm = np.sqrt(edges_mm[1:] * edges_mm[:-1])
+    horizontal_mm = horizontal_diameter_mm(diameter_mm)
+    return SizeBins(
+        diameter_mm=diameter_mm,
+        width_mm=np.diff(edges_mm),
+        horizontal_mm=horizontal_mm,
+        vertical_mm=horizontal_mm * axis_ratio(diameter_mm),
+        area_m2=1e-6 * np.pi / 4 * diameter_mm**2 * projected_area_ratio(diameter_mm),
+        fall_speed_m_s=fall_speed_m_s(diameter_mm),
+        edge_fall_speed_m_s=fall_speed_m_s(np.clip(edges_mm, MIN_DIAMETER_MM, MAX_DIAMETER_MM)),
+    )
+
+
+@lru_cache(maxsize=64)
+def _drops_per_m3(rain_rate_mm_h: float, spectrum: str, normalize: bool) -> Float[np.ndarray, "bins"]:
+    bins = size_bins()
+    return drop_density_per_m3_mm(bins.diameter_mm, rain_rate_mm_h, spectrum, normalize) * bins.width_mm
+
+
+def drops_per_m3(event: RainEvent) -> Float[np.ndarray, "bins"]:
+    """Drops of each bin of diameter in a cubic metre of air [m^-3]."""
+    return _drops_per_m3(event.rain_rate_mm_h, event.spectrum, event.normalize)
+
+
 def horizontal_diameter_mm(diameter_mm: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
     """Horizontal axis of a flattened drop, D (b/a)^(-1/3) [mm]."""
     return diameter_mm / np.cbrt(axis_ratio(diameter_mm))
-
-
-def diameter_bins_mm() -> tuple[Float[np.ndarray, "bins"], Float[np.ndarray, "bins"]]:
-    """(centre, width) of the diameter bins of every sum over a spectrum [mm]."""
-    edges_mm = np.geomspace(MIN_DIAMETER_MM, MAX_DIAMETER_MM, DIAMETER_BINS + 1)
-    return np.sqrt(edges_mm[1:] * edges_mm[:-1]), np.diff(edges_mm)
 
 
 def farthest_resolved_m(
@@ -55,6 +94,11 @@ def farthest_resolved_m(
 ) -> Float[np.ndarray, "n"]:
     """Distance out to which a drop of `diameter_mm` is at least `min_streak_width_px` wide in the picture [m]."""
     return camera.focal_px * horizontal_diameter_mm(diameter_mm) * 1e-3 / min_streak_width_px
+
+
+def resolved_ends_m(camera: Camera, min_streak_width_px: float) -> Float[np.ndarray, "bins"]:
+    """Distance out to which the drops of each bin are resolved, at least the near limit [m]."""
+    return np.maximum(camera.focal_px * 1e-3 / min_streak_width_px * size_bins().horizontal_mm, camera.near_m)
 
 
 def sample_drops(
@@ -66,37 +110,29 @@ def sample_drops(
     resolved: the view pyramid, widened on every side by what a drop travels in the exposure. Positions are uniform
     in that volume.
     """
-    diameter_mm, width_mm = diameter_bins_mm()
-    near_m = camera.near_m
-    end_m = np.clip(farthest_resolved_m(diameter_mm, camera, min_streak_width_px), near_m, max(far_m, near_m))
-    margins_m = _margins_m(diameter_mm, event, camera)
-    section = _section_coefficients(camera, *margins_m)
-    powers = np.arange(1, 4)
-    parts_m3 = section * (end_m ** powers[:, None] - near_m ** powers[:, None]) / powers[:, None]
-    density_per_m3 = drop_density_per_m3_mm(diameter_mm, event.rain_rate_mm_h, event.spectrum, event.normalize)
-    expected = density_per_m3 * width_mm * parts_m3.sum(axis=0)
-    counts = rng.poisson(expected)
-    bins = np.repeat(np.arange(DIAMETER_BINS), counts)
-    if len(bins) == 0:
-        return Drops(*[NO_DROPS] * 7)
-
-    z_m = _sample_distance_m(parts_m3[:, bins], near_m, end_m[bins], rng)
-    half_ratio = np.sqrt(diameter_mm[1] / diameter_mm[0])
-    drop_mm = diameter_mm[bins] * half_ratio ** rng.uniform(-1, 1, len(bins))
-    left, right, top, bottom = _view_slopes(camera)
-    margin_x_m, margin_y_m = margins_m[0][bins], margins_m[1][bins]
-    x_m = rng.uniform(left * z_m - margin_x_m, right * z_m + margin_x_m)
-    y_m = rng.uniform(top * z_m - margin_y_m, bottom * z_m + margin_y_m)
-    sway_m_s = event.turbulence_m_s * np.clip(rng.standard_normal((2, len(bins))), -TURBULENCE_REACH, TURBULENCE_REACH)
-    return Drops(
-        diameter_mm=drop_mm,
-        x_m=x_m,
-        y_m=y_m,
-        z_m=z_m,
-        velocity_x_m_s=event.wind_m_s[0] + sway_m_s[0],
-        velocity_y_m_s=fall_speed_m_s(np.clip(drop_mm, MIN_DIAMETER_MM, MAX_DIAMETER_MM)),
-        velocity_z_m_s=event.wind_m_s[1] + sway_m_s[1],
+    bins = size_bins()
+    end_m = np.minimum(resolved_ends_m(camera, min_streak_width_px), max(far_m, camera.near_m))
+    margins_m = _margins_m(event, camera)
+    slopes = np.array(_view_slopes(camera))
+    parts_m3 = volumes_m3(camera.near_m, end_m, margins_m, slopes)
+    counts = rng.poisson(drops_per_m3(event) * parts_m3.sum(axis=0))
+    key = np.uint64(rng.integers(2**63))
+    columns = np.empty((7, int(counts.sum())))
+    place_drops(
+        columns,
+        key,
+        counts,
+        parts_m3,
+        camera.near_m,
+        end_m,
+        margins_m,
+        slopes,
+        bins.diameter_mm,
+        bins.edge_fall_speed_m_s,
+        event.turbulence_m_s,
+        *event.wind_m_s,
     )
+    return Drops(*columns)
 
 
 def unresolved_optical_depth(
@@ -108,28 +144,26 @@ def unresolved_optical_depth(
     to which each is resolved: 1e-6 pi/4 Int N(D) D^2 (b/a)^(1/3) (min(z, z_D) - near) dD.
     """
     total_per_km = extinction_per_km(event.rain_rate_mm_h, event.spectrum, event.normalize, event.q_ext)
-    diameter_mm, width_mm = diameter_bins_mm()
-    end_m = farthest_resolved_m(diameter_mm, camera, min_streak_width_px)
-    density_per_m3 = drop_density_per_m3_mm(diameter_mm, event.rain_rate_mm_h, event.spectrum, event.normalize)
-    area_m2 = 1e-6 * np.pi / 4 * diameter_mm**2 * projected_area_ratio(diameter_mm)
-    per_m = density_per_m3 * width_mm * area_m2
-    path_m = np.maximum(np.minimum(depth_m[:, None], end_m) - camera.near_m, 0)
-    resolved = path_m @ per_m
+    per_m = drops_per_m3(event) * size_bins().area_m2
+    end_m = resolved_ends_m(camera, min_streak_width_px)  # ascends with the diameter
+    whole = np.concatenate([[0.0], np.cumsum(per_m * (end_m - camera.near_m))])  # of drops resolved up to their end
+    cut_per_m = np.concatenate([np.cumsum(per_m[::-1])[::-1], [0.0]])  # of drops resolved beyond the depth
+    first_cut = np.searchsorted(end_m, depth_m)
+    resolved = whole[first_cut] + cut_per_m[first_cut] * np.maximum(depth_m - camera.near_m, 0)
     return np.maximum((total_per_km + event.mist_per_km) * 1e-3 * depth_m - resolved, 0)
 
 
-def _margins_m(
-    diameter_mm: Float[np.ndarray, "n"], event: RainEvent, camera: Camera
-) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
+def _margins_m(event: RainEvent, camera: Camera) -> Float[np.ndarray, "2 bins"]:
     """How far outside the view pyramid, sideways and upright, a drop may be at mid-exposure and still be seen [m]."""
+    bins = size_bins()
     sway_m_s = TURBULENCE_REACH * event.turbulence_m_s
     half_exposure_s = camera.exposure_s / 2
     towards_m = half_exposure_s * (abs(event.wind_m_s[1]) + sway_m_s)  # the pyramid is wider where the drop ends
-    size_m = 0.5e-3 * (horizontal_diameter_mm(diameter_mm) + camera.aperture_mm)
-    widest_slope = np.abs(_view_slopes(camera)).max()
-    margin_x_m = half_exposure_s * (abs(event.wind_m_s[0]) + sway_m_s) + size_m + towards_m * widest_slope
-    margin_y_m = half_exposure_s * fall_speed_m_s(diameter_mm) + size_m + towards_m * widest_slope
-    return margin_x_m, margin_y_m
+    reach_m = 0.5e-3 * (bins.horizontal_mm + camera.aperture_mm) + towards_m * max(map(abs, _view_slopes(camera)))
+    margins_m = np.stack([reach_m, reach_m])
+    margins_m[0] += half_exposure_s * (abs(event.wind_m_s[0]) + sway_m_s)
+    margins_m[1] += half_exposure_s * bins.fall_speed_m_s
+    return margins_m
 
 
 def _view_slopes(camera: Camera) -> tuple[float, float, float, float]:
@@ -141,28 +175,3 @@ def _view_slopes(camera: Camera) -> tuple[float, float, float, float]:
         -camera.principal_y_px / camera.focal_px - blur,
         (camera.height_px - camera.principal_y_px) / camera.focal_px + blur,
     )
-
-
-def _section_coefficients(
-    camera: Camera, margin_x_m: Float[np.ndarray, "n"], margin_y_m: Float[np.ndarray, "n"]
-) -> Float[np.ndarray, "3 n"]:
-    """Coefficients c_k of the widened pyramid's cross-section c_0 + c_1 z + c_2 z^2 [m^2]."""
-    left, right, top, bottom = _view_slopes(camera)
-    wide, high = right - left, bottom - top
-    return np.stack(
-        [
-            4 * margin_x_m * margin_y_m,
-            2 * (wide * margin_y_m + high * margin_x_m),
-            np.full_like(margin_x_m, wide * high),
-        ]
-    )
-
-
-def _sample_distance_m(
-    parts_m3: Float[np.ndarray, "3 n"], near_m: float, end_m: Float[np.ndarray, "n"], rng: np.random.Generator
-) -> Float[np.ndarray, "n"]:
-    """Distance drawn with density c_0 + c_1 z + c_2 z^2: pick a power by its volume, then invert that power's CDF."""
-    pick = rng.uniform(size=len(end_m)) * parts_m3.sum(axis=0)
-    power = 1.0 + (pick > parts_m3[0]) + (pick > parts_m3[0] + parts_m3[1])
-    low, high = near_m**power, end_m**power
-    return (low + (high - low) * rng.uniform(size=len(end_m))) ** (1 / power)

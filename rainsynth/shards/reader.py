@@ -17,7 +17,7 @@ from jaxtyping import Float, UInt8, UInt16
 
 from rainsynth.checks import InputError, check_in_range
 from rainsynth.sample import LayerViews, RainSample, recompose
-from rainsynth.seeding import noise_key
+from rainsynth.seeding import sample_keys
 from rainsynth.sensor import SensorNoise
 from rainsynth.shards.schema import COMPOSED_FROM, FORMAT, FORMAT_VERSION, SHARD_GLOB
 
@@ -55,6 +55,11 @@ class StoredSample(LayerViews):
         return self._read("layers/transmission16")
 
     @cached_property
+    def texture16(self) -> UInt16[np.ndarray, "h w"]:
+        """Texture of rain too small to draw, in steps of 1/32768 about 1."""
+        return self._read("layers/texture16")
+
+    @cached_property
     def light_grid_linear(self) -> Float[np.ndarray, "gh gw 3"]:
         """Light of the drops on its grid, linear RGB; it spans the whole sample, of a window too."""
         cells = np.s_[: self.parameters["light_rows"], : self.parameters["light_columns"]]
@@ -77,7 +82,7 @@ class StoredSample(LayerViews):
         return SensorNoise(
             full_well_e=self.parameters["full_well_e"],
             read_noise_e=self.parameters["read_noise_e"],
-            key=noise_key(self.parameters["seed"], self.parameters["index"]),
+            key=sample_keys(self.parameters["seed"], self.parameters["index"])[0],
         )
 
 
@@ -142,6 +147,7 @@ class ShardSet(Sequence[StoredSample]):
             clean_srgb8=stored.clean_srgb8,
             rainy_srgb8=stored.rainy_srgb8,
             streak_alpha16=stored.streak_alpha16,
+            texture16=stored.texture16,
             transmission16=stored.transmission16,
             light_grid_linear=stored.light_grid_linear,
             airlight_linear=stored.airlight_linear,

@@ -15,11 +15,11 @@ import rainsynth
 from rainsynth.checks import InputError
 
 FORMAT = "rainsynth-shard"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SHARD_GLOB = "shard-*.h5"
 MANIFEST_NAME = "manifest.json"
 TILE_PX = 128
-COMPOSED_FROM = ("streak_alpha16", "transmission16", "light_grid_linear")
+COMPOSED_FROM = ("streak_alpha16", "texture16", "transmission16", "light_grid_linear")
 LAYERS = (*COMPOSED_FROM, "depth_m")
 LIGHT_GRID_CELLS = 26  # light grids are stored in the corner of a square this large
 

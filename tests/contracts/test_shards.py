@@ -107,7 +107,7 @@ def test_a_cut_shard_is_refused_in_one_line(shard: Path) -> None:
 def test_another_hdf5_file_is_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "shard-00000.h5", "w") as file:
         file["rainy"] = np.zeros((1, 2, 2, 3), np.uint8)
-    with pytest.raises(InputError, match="must be a rainsynth-shard of version 1"):
+    with pytest.raises(InputError, match="must be a rainsynth-shard of version 2"):
         rainsynth.open_shards(tmp_path)
 
 

@@ -10,6 +10,7 @@ import pytest
 from rainsynth.color import decode
 from rainsynth.optics.drop_light import (
     airlight_of,
+    drop_light_at,
     drop_light_grid,
     estimated_sky_linear,
     fresnel_reflectance,
@@ -180,7 +181,10 @@ def test_there_is_no_sky_below_the_horizon():
 
 
 def test_airlight_is_the_drop_light_along_the_horizon():
-    grid = np.arange(10, dtype=np.float32)[:, None, None].repeat(4, axis=1).repeat(3, axis=2)
-    camera = Camera.from_fov(40, 100)
-    assert airlight_of(grid, camera) == pytest.approx([5, 5, 5])
-    assert airlight_of(grid, camera.window(60, 0, 40, 40)) == pytest.approx([0, 0, 0])  # horizon above the window
+    scene = np.random.default_rng(0).uniform(0, 1, (20, 40, 3))
+    camera = Camera.from_fov(400, 200)
+    row = drop_light_at(scene, camera, 1.0, np.array([100.0]), np.linspace(0, 400, 101))[0]
+    np.testing.assert_allclose(airlight_of(scene, camera, 1.0), row.mean(axis=0), rtol=0.01)
+    below = camera.window(120, 0, 80, 400)  # the horizon lies above this window: its upper edge is the nearest to it
+    top = drop_light_at(scene, below, 1.0, np.array([0.0]), np.linspace(0, 400, 101))[0]
+    np.testing.assert_allclose(airlight_of(scene, below, 1.0), top.mean(axis=0), rtol=0.01)

@@ -139,7 +139,8 @@ def test_sizes_of_every_spectrum_follow_its_density(spectrum):
 def test_every_drop_falls_with_the_speed_of_its_own_size(volume_sample):
     # Other renderers use one residence time for all drops.
     drops, _ = volume_sample
-    np.testing.assert_allclose(drops.velocity_y_m_s, fall_speed_m_s(drops.diameter_mm), rtol=1e-12)
+    # Speeds are interpolated within a bin of 1.1 % in diameter: 2e-5, and 2e-4 where Beard passes from small to large.
+    np.testing.assert_allclose(drops.velocity_y_m_s, fall_speed_m_s(drops.diameter_mm), rtol=5e-4)
 
 
 def test_every_drop_is_as_flat_as_its_own_size_says(volume_sample):
@@ -168,7 +169,7 @@ def test_wind_slants_every_streak_by_wind_over_fall_speed():
     drops = sample_drops(calm(50.0, wind_m_s=(4.0, 0.0)), camera, FAR_M, 1.0, np.random.default_rng(2))
     streaks = project(drops, camera)
     slope = (streaks.end_x_px - streaks.start_x_px) / (streaks.end_y_px - streaks.start_y_px)
-    np.testing.assert_allclose(slope, 4.0 / fall_speed_m_s(drops.diameter_mm), rtol=1e-9)
+    np.testing.assert_allclose(slope, 4.0 / fall_speed_m_s(drops.diameter_mm), rtol=5e-4)
 
 
 def test_wind_along_the_view_makes_streaks_meet_in_the_vanishing_point():

@@ -11,7 +11,7 @@ from rainsynth.optics.defocus import circle_of_confusion_px
 from rainsynth.optics.rasterize import coverage_sum, unhidden_fraction
 from rainsynth.optics.streak import project
 from rainsynth.physics import axis_ratio, extinction_per_km, fall_speed_m_s
-from rainsynth.render import render_rain
+from rainsynth.render import MIN_STREAK_WIDTH_PX, render_rain
 from rainsynth.scene.background import Background
 from rainsynth.scene.camera import Camera
 from rainsynth.scene.drops import Drops, sample_drops, unresolved_optical_depth
@@ -275,7 +275,7 @@ def test_the_rendered_veil_is_that_of_the_depth_map():
     camera = Camera.from_fov(64, 48, 20.0)
     event = RainEvent(rain_rate_mm_h=30.0, mist_per_km=2.0)
     sample = render_rain(Background(photo, depth_m), event, camera, seed=0)
-    exact = np.exp(-unresolved_optical_depth(event, camera, depth_m.ravel(), 0.25)).reshape(48, 64)
+    exact = np.exp(-unresolved_optical_depth(event, camera, depth_m.ravel(), MIN_STREAK_WIDTH_PX)).reshape(48, 64)
     np.testing.assert_allclose(sample.transmission, exact, atol=1e-4)
 
 
