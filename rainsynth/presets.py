@@ -38,8 +38,8 @@ class Preset:
     title: str
     rain_rate_mm_h: Range
     spectrum: str = "marshall-palmer"
-    exposure_s: Range = (1 / 1000, 1 / 250)
-    field_of_view_deg: Range = (10.0, 35.0)
+    exposure_s: Range = (1 / 1000, 1 / 125)
+    field_of_view_deg: Range = (8.0, 30.0)
     near_m: Range = (0.3, 1.0)
     aperture_mm: Range = (0.0, 2.0)
     focus_m: Range = (3.0, 20.0)

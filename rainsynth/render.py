@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from rainsynth.checks import InputError, check_number, check_photo
 from rainsynth.compositing import compose, no_texture, to_unit16
 from rainsynth.first_use import first_use
 from rainsynth.optics.depth_table import look_up_unit16, narrow_depth, table_depths_m
-from rainsynth.optics.drop_light import airlight_of, drop_light_grid, estimated_sky_linear
+from rainsynth.optics.drop_light import drop_light, estimated_sky_linear
 from rainsynth.optics.rasterize import draw_alpha16
 from rainsynth.optics.streak import project
 from rainsynth.optics.texture import texture_of
@@ -85,38 +86,89 @@ def render_rain(
     optical depth, which holds what diffracts and mist too, and a texture with their variance. The bytes are the same on
     any number of `threads`. Raises InputError where camera and photograph differ in size.
     """
+    check_number(min_streak_width_px, 0.05, 100, "min_streak_width_px")
+    with first_use():
+        shot = take_shot(background, event, camera, window)
+        drops = sample_drops(event, shot.view, shot.far_m, min_streak_width_px, sample_rng(seed, index))
+        keys = sample_keys(seed, index)
+        sample = rain_before(shot, drops, event, keys, min_streak_width_px=min_streak_width_px, threads=threads)
+    sample.parameters.update(seed=seed, index=index, preset="")
+    return sample
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Shot:
+    """What a picture is made of besides its drops: the photograph or a window of it, its depth, camera and light.
+
+    `narrow_m` is the depth in the form of optics.depth_table, `far_m` its largest.
+    """
+
+    clean_srgb8: UInt8[np.ndarray, "h w 3"]
+    depth_m: Float[np.ndarray, "h w"]
+    narrow_m: Float[np.ndarray, "h narrow"]
+    far_m: float
+    view: Camera
+    sky_linear: float
+    light_grid_linear: Float[np.ndarray, "gh gw 3"]
+    airlight_linear: Float[np.ndarray, "3"]
+
+
+def take_shot(
+    background: Background, event: RainEvent, camera: Camera, window: tuple[int, int, int, int] | None = None
+) -> Shot:
+    """Everything about a picture that no drop changes. Raises InputError where camera and photograph differ in size."""
     height_px, width_px = background.image_srgb8.shape[:2]
     if (camera.height_px, camera.width_px) != (height_px, width_px):
         raise InputError(
             f"camera must have the photograph's size {width_px}x{height_px}, got {camera.width_px}x{camera.height_px}."
             " Camera.from_fov(width_px, height_px) makes one."
         )
-    check_number(min_streak_width_px, 0.05, 100, "min_streak_width_px")
-    with first_use():
-        clean_srgb8, view, depth_m = _through_window(background, camera, window)
-        narrow_m = narrow_depth(depth_m)
-        noise_key, texture_key = sample_keys(seed, index)
-        drops = sample_drops(event, view, float(narrow_m.max()), min_streak_width_px, sample_rng(seed, index))
-        layers = _light(background, event, camera, window)
-        layers["clean_srgb8"] = clean_srgb8
-        layers["transmission16"] = _veil(event, view, narrow_m, min_streak_width_px)
-        layers["streak_alpha16"], layers["texture16"] = _drops_and_texture(
-            drops, event, view, narrow_m, min_streak_width_px, texture_key, threads
-        )
-        layers["noise"] = SensorNoise(full_well_e=camera.full_well_e, read_noise_e=camera.read_noise_e, key=noise_key)
-        sky_linear = layers.pop("sky_linear")
-        rainy_srgb8 = compose(**layers, threads=threads)
-        if camera.jpeg_quality:
-            rainy_srgb8 = through_jpeg(rainy_srgb8, camera.jpeg_quality)
+    clean_srgb8, view, depth_m = _through_window(background, camera, window)
+    narrow_m = narrow_depth(depth_m)
+    return Shot(
+        clean_srgb8=clean_srgb8,
+        depth_m=depth_m,
+        narrow_m=narrow_m,
+        far_m=float(narrow_m.max()),
+        view=view,
+        **_light(background, event, camera, window),
+    )
+
+
+def rain_before(
+    shot: Shot,
+    drops: Drops,
+    event: RainEvent,
+    keys: tuple[int, int],
+    *,
+    min_streak_width_px: float,
+    threads: int,
+    apparent: RainEvent | None = None,
+) -> RainSample:
+    """The picture of `drops` and of all rain too small to draw. `keys` are those of sensor noise and texture.
+
+    `apparent` is the event as a moving camera sees it, whose wind slants the texture; the event itself unless given.
+    """
+    view, noise_key = shot.view, keys[0]
+    layers: dict[str, Any] = {name: getattr(shot, name) for name in ("light_grid_linear", "airlight_linear")}
+    layers["clean_srgb8"] = shot.clean_srgb8
+    layers["transmission16"] = _veil(event, view, shot.narrow_m, min_streak_width_px)
+    layers["streak_alpha16"], layers["texture16"] = _drops_and_texture(
+        drops, apparent or event, view, shot.narrow_m, min_streak_width_px, keys[1], threads
+    )
+    layers["noise"] = SensorNoise(full_well_e=view.full_well_e, read_noise_e=view.read_noise_e, key=noise_key)
+    rainy_srgb8 = compose(**layers, threads=threads)
+    if view.jpeg_quality:
+        rainy_srgb8 = through_jpeg(rainy_srgb8, view.jpeg_quality)
     measured = {
-        "sky_linear": sky_linear,
+        "sky_linear": shot.sky_linear,
         "drop_count": len(drops),
-        "coverage_fraction": float(np.count_nonzero(streak_mask(layers["streak_alpha16"])) / depth_m.size),
-        "mean_transmission": float(layers["transmission16"][:, : narrow_m.shape[1]].mean() / 65535),
+        "coverage_fraction": float(np.count_nonzero(streak_mask(layers["streak_alpha16"])) / shot.depth_m.size),
+        "mean_transmission": float(layers["transmission16"][:, : shot.narrow_m.shape[1]].mean() / 65535),
+        "min_streak_width_px": min_streak_width_px,
     }
-    parameters = describe(event, view, layers["airlight_linear"]) | measured
-    parameters |= {"min_streak_width_px": min_streak_width_px, "seed": seed, "index": index, "preset": ""}
-    return RainSample(rainy_srgb8=rainy_srgb8, depth_m=depth_m, parameters=parameters, **layers)
+    parameters = describe(event, view, shot.airlight_linear) | measured
+    return RainSample(rainy_srgb8=rainy_srgb8, depth_m=shot.depth_m, parameters=parameters, **layers)
 
 
 def _through_window(
@@ -138,13 +190,12 @@ def _light(
     background: Background, event: RainEvent, camera: Camera, window: tuple[int, int, int, int] | None
 ) -> dict[str, Any]:
     """Light of the drops, colour of the veil and the sky's zenith: given, or estimated from the photograph."""
-    light_linear = background.light_linear
     sky_linear = estimated_sky_linear(background.white_linear) if event.sky_linear is None else event.sky_linear
-    given = event.airlight_linear
-    airlight = airlight_of(light_linear, camera, sky_linear) if given is None else given
+    light_grid_linear, horizon_linear = drop_light(background.light_linear, camera, sky_linear, window)
+    airlight = horizon_linear if event.airlight_linear is None else event.airlight_linear
     return {
         "sky_linear": sky_linear,
-        "light_grid_linear": drop_light_grid(light_linear, camera, sky_linear, window),
+        "light_grid_linear": light_grid_linear,
         "airlight_linear": np.asarray(airlight, dtype=np.float32),
     }
 

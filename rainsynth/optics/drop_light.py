@@ -42,40 +42,42 @@ RIM_SAMPLES = 4000
 ZENITH_OVER_WHITE = 9 / 7  # CIE overcast sky: horizontal illuminance is 7/9 pi times the zenith luminance
 
 
-def drop_light_grid(
+def drop_light(
     light_linear: Float[np.ndarray, "rows columns 3"],
     camera: Camera,
     sky_linear: float,
     window: tuple[int, int, int, int] | None = None,
-) -> Float[np.ndarray, "gh gw 3"]:
-    """Light of a drop before each part of the picture, linear RGB on a coarse grid that spans it, or a window of it.
+) -> tuple[Float[np.ndarray, "gh gw 3"], Float[np.ndarray, "3"]]:
+    """Light of a drop before each part of the picture, and the colour of the veil where none is given; linear RGB.
 
-    0.94 times the mean of the scene over the drop's refracted view, plus 0.06 times the picture's mean for what it
-    reflects. `light_linear` is the picture, or its means over cells that span it (Background.light_linear). `window` is
-    (top, left, height, width). `sky_linear` is the luminance of the sky's zenith, 1.0 = diffuse white.
+    The light is on a coarse grid that spans the picture, or a `window` (top, left, height, width) of it: 0.94 times the
+    mean of the scene over the drop's refracted view, plus 0.06 times the picture's mean for what it reflects.
+    `light_linear` is the picture, or its means over cells that span it (Background.light_linear). `sky_linear` is the
+    luminance of the sky's zenith, 1.0 = diffuse white.
+
+    The veil is the mean drop light along the horizon, or along the picture's edge that is nearest to it (choice): drops
+    that are not drawn carry the same light as those that are, and far ones lie along the horizon.
     """
+    y_px, x_px = _grid_places(camera, window)
+    horizon_px = min(max(camera.principal_y_px, 0.0), float(camera.height_px))
+    along_px = (np.arange(HORIZON_POINTS) + 0.5) / HORIZON_POINTS * camera.width_px
+    light = drop_light_at(
+        light_linear, camera, sky_linear, np.append(y_px, horizon_px), np.concatenate([x_px, along_px])
+    )
+    return np.ascontiguousarray(light[:-1, : len(x_px)]), light[-1, len(x_px) :].mean(axis=0)
+
+
+def _grid_places(
+    camera: Camera, window: tuple[int, int, int, int] | None
+) -> tuple[Float[np.ndarray, "gh"], Float[np.ndarray, "gw"]]:
+    """Heights and places of the grid of light, in pixels of the picture."""
     top, left, height, width = window or (0, 0, camera.height_px, camera.width_px)
     cell_px = max(
         max(camera.height_px, camera.width_px) / LONGER_SIDE_CELLS, camera.focal_px / GRID_CELLS_A_FOCAL_LENGTH
     )
     least, cell_px = (1, cell_px) if window is None else (2, cell_px / 2)  # a window is small: flat at less of its edge
     rows, columns = max(least, round(height / cell_px)), max(least, round(width / cell_px))
-    y_px = top + (np.arange(rows) + 0.5) * height / rows
-    x_px = left + (np.arange(columns) + 0.5) * width / columns
-    return drop_light_at(light_linear, camera, sky_linear, y_px, x_px)
-
-
-def airlight_of(
-    light_linear: Float[np.ndarray, "rows columns 3"], camera: Camera, sky_linear: float
-) -> Float[np.ndarray, "3"]:
-    """Colour of the veil where none is given: the mean drop light along the horizon, linear RGB (choice).
-
-    The drops that are not drawn carry the same light as those that are; far ones lie along the horizon, or along the
-    picture's edge that is nearest to it.
-    """
-    horizon_px = np.clip(camera.principal_y_px, 0, camera.height_px)
-    x_px = (np.arange(HORIZON_POINTS) + 0.5) / HORIZON_POINTS * camera.width_px
-    return drop_light_at(light_linear, camera, sky_linear, np.array([horizon_px]), x_px)[0].mean(axis=0)
+    return top + (np.arange(rows) + 0.5) * height / rows, left + (np.arange(columns) + 0.5) * width / columns
 
 
 def estimated_sky_linear(white_linear: float) -> float:
@@ -102,8 +104,9 @@ def drop_light_at(
     y = (y_px - camera.principal_y_px) / camera.focal_px
     x = (x_px - camera.principal_x_px) / camera.focal_px
     sky_from = min(y_edges[0], 0.0)  # the sky begins above the picture, and above the horizon
-    sky_y = sky_from - max(sky_from - y[0] + REACH, 0.0) * np.arange(SKY_ROWS, -1, -1) / SKY_ROWS
-    sky_x = x[0] - REACH + (x[-1] - x[0] + 2 * REACH) * np.arange(SKY_COLUMNS + 1) / SKY_COLUMNS
+    left, right = x_edges[0] - REACH, x_edges[-1] + REACH
+    sky_y = sky_from - (sky_from - y_edges[0] + REACH) * np.arange(SKY_ROWS, -1, -1) / SKY_ROWS
+    sky_x = left + (right - left) * np.arange(SKY_COLUMNS + 1) / SKY_COLUMNS
     y_edges[0], y_edges[-1] = sky_from, np.inf
     x_edges[0], x_edges[-1] = -np.inf, np.inf
     refracted = np.zeros((len(y), len(x), 3))

@@ -12,6 +12,7 @@ from rainsynth.checks import check_count, check_number
 DEFAULT_FIELD_OF_VIEW_DEG = 50.0
 DEFAULT_EXPOSURE_S = 1 / 250
 DEFAULT_NEAR_M = 0.3
+FULL_FRAME_WIDTH_MM = 36.0
 WIDEST_FIELD_OF_VIEW_DEG = 150.0  # a pinhole projection wider than this is a mistake in the focal length
 
 
@@ -69,6 +70,30 @@ class Camera:
         focal_px = width_px / 2 / np.tan(np.radians(field_of_view_deg) / 2)
         centre: dict[str, Any] = {"principal_x_px": width_px / 2, "principal_y_px": height_px / 2}
         return cls(width_px=width_px, height_px=height_px, focal_px=float(focal_px), **centre, **options)
+
+    @classmethod
+    def from_lens(
+        cls,
+        width_px: int,
+        height_px: int,
+        *,
+        focal_length_mm: float,
+        sensor_width_mm: float = FULL_FRAME_WIDTH_MM,
+        f_number: float | None = None,
+        **options: Any,
+    ) -> Camera:
+        """Camera by the numbers on its lens: f_px = focal length / sensor width x width in pixels.
+
+        `f_number` opens the aperture (focal length over f-number); None is a pinhole. `options` are Camera's other
+        fields (exposure_s, focus_m, ...).
+        """
+        check_number(focal_length_mm, 0.5, 5000, "focal_length_mm", "In mm, as on the lens; 24 to 200 is usual.")
+        check_number(sensor_width_mm, 1, 200, "sensor_width_mm", "36 is full frame, 23.6 APS-C, about 6 a telephone.")
+        if f_number is not None:
+            check_number(f_number, 0.5, 128, "f_number")
+            options["aperture_mm"] = focal_length_mm / f_number
+        field_of_view_deg = float(np.degrees(2 * np.arctan(sensor_width_mm / 2 / focal_length_mm)))
+        return cls.from_fov(width_px, height_px, field_of_view_deg, **options)
 
     def window(self, top: int, left: int, height: int, width: int) -> Camera:
         """The same camera seen through a window of its picture: focal length and optical axis stay where they are."""

@@ -33,7 +33,7 @@ def render(**options):  # type: ignore[no-untyped-def]
     """A picture with one thing about it replaced."""
     camera = options.pop("camera", None) or Camera.from_fov(16, 12)
     arguments = {"seed": 0} | {
-        k: options.pop(k) for k in ("seed", "index", "window", "min_streak_width_px") if k in options
+        k: options.pop(k) for k in ("seed", "index", "window", "min_streak_width_px", "threads") if k in options
     }
     background = Background(options.pop("photo", PHOTO), options.pop("depth_m", None))
     return render_rain(background, RainEvent(**({"rain_rate_mm_h": 5.0} | options)), camera, **arguments)
@@ -80,6 +80,13 @@ MISTAKES = {
     "near limit in mm": (lambda: camera(near_m=5000.0), "near_m"),
     "aperture in um": (lambda: camera(aperture_mm=2000.0), "aperture_mm"),
     "focus at the lens": (lambda: camera(focus_m=0.0), "focus_m"),
+    "JPEG quality of 200": (lambda: camera(jpeg_quality=200), "jpeg_quality"),
+    "JPEG quality of a half": (lambda: camera(jpeg_quality=0.5), "jpeg_quality"),
+    "lens of no length": (lambda: Camera.from_lens(16, 12, focal_length_mm=0.0), "focal_length_mm"),
+    "lens in metres": (lambda: Camera.from_lens(16, 12, focal_length_mm=0.05), "focal_length_mm"),
+    "sensor in um": (lambda: Camera.from_lens(16, 12, focal_length_mm=50, sensor_width_mm=6200), "sensor_width_mm"),
+    "f-number of zero": (lambda: Camera.from_lens(16, 12, focal_length_mm=50, f_number=0.0), "f_number"),
+    "no threads": (lambda: render(threads=0), "threads"),
     "axis nowhere": (lambda: camera(principal_x_px=float("nan")), "principal_x_px"),
     "half a pixel": (lambda: Camera.from_fov(16.5, 12), "width_px"),
     "no pixels": (lambda: camera(width_px=0), "width_px"),
@@ -94,6 +101,7 @@ MISTAKES = {
     "camera of another size": (lambda: render(camera=Camera.from_fov(12, 16)), "camera"),
     "depth of another shape": (lambda: render(depth_m=np.full((16, 12), 5.0)), "depth_m"),
     "depth of three axes": (lambda: render(depth_m=np.full((12, 16, 1), 5.0)), "depth_m"),
+    "depth model of another shape": (lambda: render(depth_m=lambda photo: np.ones((3, 4))), "depth_m"),
     "depth with a hole": (lambda: render(depth_m=holed_depth()), "depth_m"),
     "depth of zero": (lambda: render(depth_m=0.0), "depth_m"),
     "depth of infinity": (lambda: render(depth_m=float("inf")), "depth_m"),

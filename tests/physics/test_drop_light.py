@@ -9,9 +9,8 @@ import pytest
 
 from rainsynth.color import decode
 from rainsynth.optics.drop_light import (
-    airlight_of,
+    drop_light,
     drop_light_at,
-    drop_light_grid,
     estimated_sky_linear,
     fresnel_reflectance,
     refraction_kernel,
@@ -80,6 +79,10 @@ def test_water_reflects_as_fresnel_says():
     # Normal incidence ((n - 1) / (n + 1))^2 = 2.04 %; grazing 1; 60 degrees 5.9 % (Hecht, Optics, water).
     reflectance = fresnel_reflectance(np.array([0.0, np.sin(np.radians(60)), 1.0]))
     np.testing.assert_allclose(reflectance, [0.0204, 0.0596, 1.0], atol=5e-4)
+
+
+def drop_light_grid(scene: np.ndarray, camera: Camera, sky_linear: float) -> np.ndarray:
+    return drop_light(scene, camera, sky_linear)[0]
 
 
 def below_the_horizon(width_px: int, height_px: int, fov_deg: float) -> Camera:
@@ -184,7 +187,7 @@ def test_airlight_is_the_drop_light_along_the_horizon():
     scene = np.random.default_rng(0).uniform(0, 1, (20, 40, 3))
     camera = Camera.from_fov(400, 200)
     row = drop_light_at(scene, camera, 1.0, np.array([100.0]), np.linspace(0, 400, 101))[0]
-    np.testing.assert_allclose(airlight_of(scene, camera, 1.0), row.mean(axis=0), rtol=0.01)
+    np.testing.assert_allclose(drop_light(scene, camera, 1.0)[1], row.mean(axis=0), rtol=0.01)
     below = camera.window(120, 0, 80, 400)  # the horizon lies above this window: its upper edge is the nearest to it
     top = drop_light_at(scene, below, 1.0, np.array([0.0]), np.linspace(0, 400, 101))[0]
-    np.testing.assert_allclose(airlight_of(scene, below, 1.0), top.mean(axis=0), rtol=0.01)
+    np.testing.assert_allclose(drop_light(scene, below, 1.0)[1], top.mean(axis=0), rtol=0.01)

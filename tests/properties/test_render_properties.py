@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import fields
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from scipy.stats import kstest
 
 import rainsynth
@@ -240,6 +242,65 @@ def test_layout_in_memory_does_not_matter(photo_srgb8):
     locked = photo_srgb8.copy()
     locked.setflags(write=False)
     np.testing.assert_array_equal(add_rain(locked, 40.0, seed=2).rainy_srgb8, expected)
+
+
+@given(events, scenes(), seeds)
+def test_any_number_of_threads_renders_the_same_bytes(event, scene, seed):
+    _, camera = scene
+    tall = Camera.from_fov(camera.width_px, 70, 40.0, exposure_s=camera.exposure_s, near_m=camera.near_m)
+    photo = np.random.default_rng(seed % 1000).integers(0, 256, (70, camera.width_px, 3), dtype=np.uint8)
+    one, three = (render_rain(Background(photo), event, tall, seed=seed, threads=threads) for threads in (1, 3))
+    for name, layer in layers_of(one).items():
+        np.testing.assert_array_equal(getattr(three, name), layer, err_msg=name)
+
+
+def test_a_jpeg_camera_gives_the_picture_that_its_file_would(photo_srgb8):
+    camera = Camera.from_fov(64, 48, 30.0, jpeg_quality=60)
+    event = RainEvent(rain_rate_mm_h=30.0)
+    raw = render_rain(Background(photo_srgb8), event, Camera.from_fov(64, 48, 30.0), seed=3)
+    sample = render_rain(Background(photo_srgb8), event, camera, seed=3)
+    np.testing.assert_array_equal(sample.streak_alpha16, raw.streak_alpha16)
+    np.testing.assert_array_equal(recompose(sample), sample.rainy_srgb8)
+    file = io.BytesIO()
+    Image.fromarray(raw.rainy_srgb8).save(file, "JPEG", quality=60, subsampling="4:2:0")
+    through_pillow = np.asarray(Image.open(file)).astype(int)
+    # Pillow and OpenCV bring different builds of the same library: a code here and there.
+    assert np.abs(sample.rainy_srgb8.astype(int) - through_pillow).mean() < 0.5
+    assert np.abs(sample.rainy_srgb8.astype(int) - raw.rainy_srgb8).mean() > 0.5
+
+
+def test_a_depth_model_is_asked_for_the_photographs_depth(photo_srgb8):
+    def model(image_srgb8: np.ndarray) -> np.ndarray:
+        return np.linspace(60, 3, image_srgb8.shape[0])[:, None].repeat(image_srgb8.shape[1], axis=1)
+
+    camera, event = Camera.from_fov(64, 48, 30.0), RainEvent(rain_rate_mm_h=30.0)
+    by_model = render_rain(Background(photo_srgb8, model), event, camera, seed=0)
+    by_map = render_rain(Background(photo_srgb8, model(photo_srgb8)), event, camera, seed=0)
+    np.testing.assert_array_equal(by_model.rainy_srgb8, by_map.rainy_srgb8)
+
+
+def test_a_lens_is_as_wide_as_its_numbers_say():
+    # 50 mm on 36 mm: 39.6 degrees across (Hecht, Optics; any lens catalogue). f/2 of 50 mm opens 25 mm.
+    camera = Camera.from_lens(1920, 1080, focal_length_mm=50.0, f_number=2.0, focus_m=5.0)
+    assert np.degrees(2 * np.arctan(960 / camera.focal_px)) == pytest.approx(39.6, abs=0.05)
+    assert (camera.aperture_mm, camera.focus_m) == (25.0, 5.0)
+    assert Camera.from_lens(640, 480, focal_length_mm=4.2, sensor_width_mm=5.6).focal_px == pytest.approx(480)
+
+
+def test_at_dusk_drops_near_a_lamp_carry_its_light_over_the_dark():
+    # Dark ground and sky, one lamp: its colour is in the drops beside it, not in those at the other end.
+    photo = np.full((120, 240, 3), 12, dtype=np.uint8)
+    photo[40:60, 20:40] = (255, 200, 90)
+    camera = Camera.from_fov(240, 120, 60.0, exposure_s=1 / 2000)
+    event = RainEvent(rain_rate_mm_h=150.0, sky_linear=0.02)
+    sample = render_rain(Background(photo, 30.0), event, camera, seed=0)
+    light = sample.streak_light_linear
+    near, far = light[50, 50], light[50, 220]
+    assert near[0] > 2 * far[0]
+    assert near[0] > 1.5 * near[2]  # as yellow as the lamp
+    brightened = sample.rainy_srgb8.astype(int) - sample.veiled_srgb8
+    beside, away = (sample.streak_alpha > 0.05) & (np.arange(240) < 80), np.arange(240) > 180
+    assert brightened[beside & (photo[..., 0] < 20)].mean() > 2 * brightened[(sample.streak_alpha > 0.05) & away].mean()
 
 
 # ------------------------------ sensor noise
