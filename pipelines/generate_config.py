@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rainsynth.checks import InputError, check_choice, check_count, check_in_range
 from rainsynth.physics.drop_size import MAX_RAIN_RATE_MM_H, MIN_RAIN_RATE_MM_H
@@ -10,6 +12,9 @@ from rainsynth.presets import PRESETS
 from rainsynth.scene.depth_file import check_convention
 from rainsynth.scene.depth_model import NORMALIZATIONS, check_model_kind
 from rainsynth.shards.schema import CODECS, LAYERS, check_layers
+
+SHARES_TOLERANCE = 1e-6  # shares are decimal numbers that people write
+PART_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +79,43 @@ class MixturePart:
             check_in_range(self.rain_rate_mm_h, MIN_RAIN_RATE_MM_H, MAX_RAIN_RATE_MM_H, "rain_rate_mm_h")
             check_in_range(self.rain_rate_mm_h[0], 0, self.rain_rate_mm_h[1], "rain_rate_mm_h", "Give low, then high.")
 
+    @property
+    def range_mm_h(self) -> tuple[float, float]:
+        """Rates that this part rains with [mm/h]: its own, or the preset's."""
+        return self.rain_rate_mm_h or PRESETS[self.preset].rain_rate_mm_h
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatesConfig:
+    """A histogram of rain rates to meet: `shares[i]` of all samples rain with edges_mm_h[i] to edges_mm_h[i + 1].
+
+    Within an interval rates are uniform in their logarithm. A sample takes a part of the mixture whose range holds its
+    rate, so each part keeps its meaning.
+    """
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+    edges_mm_h: tuple[float, ...]
+    shares: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        check_in_range(self.edges_mm_h, MIN_RAIN_RATE_MM_H, MAX_RAIN_RATE_MM_H, "rates.edges_mm_h")
+        if len(self.edges_mm_h) < 2 or any(low >= high for low, high in pairwise(self.edges_mm_h)):
+            raise InputError(f"rates.edges_mm_h must be two or more rising numbers, got {list(self.edges_mm_h)}.")
+        if len(self.shares) != len(self.edges_mm_h) - 1:
+            raise InputError(
+                f"rates.shares must be one fewer than rates.edges_mm_h, got {len(self.shares)} shares for"
+                f" {len(self.edges_mm_h)} edges."
+            )
+        check_shares(self.shares, "rates.shares")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerateConfig:
     """A data set: which photographs, which rain, how many samples.
 
     `size_px` takes a square window of each photograph instead of all of it. `samples_per_shard` is an upper limit.
+    `rates` asks for a histogram of rain rates. `split` names parts and their shares of the photographs, such as
+    {train: 0.8, val: 0.1, test: 0.1}: each part is a folder of shards, and no photograph is in two of them.
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
@@ -91,6 +127,8 @@ class GenerateConfig:
     layers: tuple[str, ...] = LAYERS
     samples_per_shard: int = 32
     profile: str = "default"
+    rates: RatesConfig | None = None
+    split: dict[str, float] | None = None
 
     def __post_init__(self) -> None:
         check_count(self.samples, 1, 1_000_000_000, "samples")
@@ -101,3 +139,49 @@ class GenerateConfig:
         check_choice(self.profile, tuple(CODECS), "profile")
         if self.size_px is not None:
             check_count(self.size_px, 8, 16_384, "size_px")
+        if self.split is not None:
+            _check_split(self.split)
+        if self.rates is not None:
+            _check_covered(self.rates, self.mixture)
+
+
+def read_shares(text: str) -> dict[str, float]:
+    """Shares from a line such as "train=0.8,val=0.1,test=0.1"; InputError for anything else."""
+    shares = {}
+    for item in text.split(","):
+        part, _, share = (word.strip() for word in item.partition("="))
+        try:
+            shares[part] = float(share)
+        except ValueError:
+            raise InputError(f"--split must be shares such as train=0.8,val=0.1,test=0.1, got {text!r}.") from None
+    return shares
+
+
+def check_shares(shares: tuple[float, ...], name: str) -> None:
+    """Raise InputError unless these are numbers from 0 to 1 that sum to 1."""
+    check_in_range(shares, 0, 1, name, "They are shares of all samples.")
+    if abs(sum(shares) - 1) > SHARES_TOLERANCE:
+        raise InputError(f"{name} must sum to 1, got {', '.join(f'{share:g}' for share in shares)}: {sum(shares):g}.")
+
+
+def _check_split(split: dict[str, float]) -> None:
+    for part, share in split.items():
+        if not PART_NAME.fullmatch(part):
+            raise InputError(f"split must name parts by small letters, digits, - and _, got {part!r}.")
+        check_in_range(share, SHARES_TOLERANCE, 1, f"split.{part}", "It is that part's share of the photographs.")
+    check_shares(tuple(split.values()), "split")
+
+
+def _check_covered(rates: RatesConfig, mixture: tuple[MixturePart, ...]) -> None:
+    """Every rate that may be drawn lies in the range of some part."""
+    ranges = sorted(part.range_mm_h for part in mixture)
+    for (low, high), share in zip(pairwise(rates.edges_mm_h), rates.shares, strict=True):
+        reached = low
+        for part_low, part_high in ranges if share > 0 else ():
+            if part_low <= reached:
+                reached = max(reached, part_high)
+        if share > 0 and reached < high:
+            raise InputError(
+                f"rates.edges_mm_h must lie in the ranges of the mixture, got {low:g} to {high:g} mm/h:"
+                f" no part rains {reached:g} mm/h and a little more. Add a preset, or give a part rain_rate_mm_h."
+            )

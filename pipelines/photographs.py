@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from jaxtyping import Float, UInt8
 
 from pipelines.generate_config import DepthModelConfig, PhotographsConfig
 from rainsynth.checks import InputError
-from rainsynth.pictures import list_photos, photo_size_px, read_photo
+from rainsynth.pictures import list_photos, read_photo
 from rainsynth.scene.background import Background
 from rainsynth.scene.depth_file import ARRAY_SUFFIXES, DEPTH_SUFFIXES, read_depth_m
 from rainsynth.scene.depth_fill import fill_unknown_depth_m
 from rainsynth.scene.depth_model import DepthModel, OnnxDepth
+
+NAMED_AT_ONCE = 9  # unreadable pictures that a message names, after the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +36,62 @@ class Photograph:
     depth_sha256: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A picture file of a folder that cannot be used, or whose depth map cannot, and why."""
+
+    name: str
+    reason: str
+
+
 def survey(folder: Path, depth_folder: Path | None = None) -> list[Photograph]:
-    """All photographs of a folder in the order of their names, and which of them have a depth map."""
+    """All photographs of a folder in the order of their names, and which of them have a depth map.
+
+    Every photograph is read whole, no depth map is. Raises InputError that names those that cannot be.
+    """
+    found = look_at(photograph_names(folder, depth_folder), folder, depth_folder)
+    return usable(found, skip_broken=False)[0]
+
+
+def photograph_names(folder: Path, depth_folder: Path | None = None) -> list[str]:
+    """Relative names of the photographs of a folder; InputError where there are none, or no folder of depth."""
     if depth_folder is not None and not depth_folder.is_dir():
         raise InputError(f"depth must be a folder of depth maps, got {str(depth_folder)!r}. Does it exist?")
-    photographs = []
-    for path in list_photos(folder):
-        height_px, width_px = photo_size_px(path)
-        name = path.relative_to(folder).as_posix()
-        depth_path = find_depth(folder, name, depth_folder)
-        depth = ("", "")
-        if depth_folder is not None and depth_path is not None:
-            depth = (depth_path.relative_to(depth_folder).as_posix(), sha256_of(depth_path))
-        photographs.append(Photograph(name, height_px, width_px, sha256_of(path), *depth))
+    names = [path.relative_to(folder).as_posix() for path in list_photos(folder)]
     if depth_folder is not None and depth_folder.resolve() != folder.resolve():
-        _check_some_found(photographs, depth_folder)
-    return photographs
+        _check_some_found(names, folder, depth_folder)
+    return names
+
+
+def look_at(
+    names: Sequence[str],
+    folder: Path,
+    depth_folder: Path | None = None,
+    convention: str | None = None,
+    scale_m: float | None = None,
+) -> list[Photograph | Broken]:
+    """Read photographs whole, and where a `convention` is given their depth maps too: what each is, or why it cannot
+    be used.
+    """
+    found: list[Photograph | Broken] = []
+    for name in names:
+        try:
+            found.append(_photograph(folder, name, depth_folder, convention, scale_m))
+        except InputError as error:
+            found.append(Broken(name, str(error)))
+    return found
+
+
+def usable(found: Sequence[Photograph | Broken], *, skip_broken: bool) -> tuple[list[Photograph], list[Broken]]:
+    """Photographs that can be used, and those that are skipped. InputError where none may be, or none is left."""
+    photographs = [item for item in found if isinstance(item, Photograph)]
+    broken = [item for item in found if isinstance(item, Broken)]
+    if broken and not (skip_broken and photographs):
+        others = [item.name for item in broken[1:]]
+        named = ", ".join(others[:NAMED_AT_ONCE]) + _and_more(len(others) - NAMED_AT_ONCE)
+        also = f" So are {named}." if others else ""
+        raise InputError(f"{broken[0].reason.rstrip('.')}.{also} --skip-broken goes on without what cannot be read.")
+    return photographs, broken
 
 
 def find_depth(folder: Path, name: str, depth_folder: Path | None) -> Path | None:
@@ -93,11 +136,7 @@ def depth_of_file_m(
 ) -> Float[np.ndarray, "h w"]:
     """Depth map of a photograph from a file [m], with what is unknown filled along the photograph's edges."""
     depth_m = read_depth_m(path, convention, scale_m)
-    if depth_m.shape != image_srgb8.shape[:2]:
-        raise InputError(
-            f"{path} must have its photograph's size {image_srgb8.shape[1]}x{image_srgb8.shape[0]},"
-            f" got {depth_m.shape[1]}x{depth_m.shape[0]}. rainsynth.scene.depth_file.resized_depth_m brings it there."
-        )
+    _check_same_size(depth_m.shape, image_srgb8.shape[:2], path)
     return fill_unknown_depth_m(depth_m, image_srgb8)
 
 
@@ -134,10 +173,37 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _check_some_found(photographs: list[Photograph], depth_folder: Path) -> None:
+def _and_more(count: int) -> str:
+    return f" and {count} more" if count > 0 else ""
+
+
+def _photograph(
+    folder: Path, name: str, depth_folder: Path | None, convention: str | None, scale_m: float | None
+) -> Photograph:
+    """One photograph, read whole with its depth map; InputError where either cannot be."""
+    path = folder / name
+    height_px, width_px = read_photo(path).shape[:2]
+    depth_path = find_depth(folder, name, depth_folder)
+    if depth_folder is None or depth_path is None:
+        return Photograph(name, height_px, width_px, sha256_of(path))
+    if convention is not None:
+        _check_same_size(read_depth_m(depth_path, convention, scale_m).shape, (height_px, width_px), depth_path)
+    depth_name = depth_path.relative_to(depth_folder).as_posix()
+    return Photograph(name, height_px, width_px, sha256_of(path), depth_name, sha256_of(depth_path))
+
+
+def _check_same_size(depth_shape: tuple[int, ...], photo_shape: tuple[int, ...], path: Path) -> None:
+    if depth_shape != photo_shape:
+        raise InputError(
+            f"{path} must have its photograph's size {photo_shape[1]}x{photo_shape[0]},"
+            f" got {depth_shape[1]}x{depth_shape[0]}. rainsynth.scene.depth_file.resized_depth_m brings it there."
+        )
+
+
+def _check_some_found(names: list[str], folder: Path, depth_folder: Path) -> None:
     """A folder of depth in which no photograph finds its map is a mistake."""
-    if not any(photo.depth for photo in photographs):
-        wanted = Path(photographs[0].name).with_suffix("").as_posix()
+    if not any(find_depth(folder, name, depth_folder) for name in names):
+        wanted = Path(names[0]).with_suffix("").as_posix()
         raise InputError(
             f"depth must hold a map for some photograph, got none in {str(depth_folder)!r}."
             f" Maps have their photograph's name: {wanted}.npy, .npz, .png or .tif."

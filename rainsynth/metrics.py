@@ -27,7 +27,8 @@ SSIM_C2 = (0.03 * PEAK) ** 2
 def psnr_y(image_srgb8: SRGB8, reference_srgb8: SRGB8, mask: Bool[np.ndarray, "h w"] | None = None) -> float:
     """PSNR of the luma [dB]; inside `mask` only, where one is given. Infinite for equal pictures."""
     check_pair(image_srgb8, reference_srgb8)
-    squared_error = (luma(image_srgb8) - luma(reference_srgb8)) ** 2
+    difference = cv2.subtract(image_srgb8, reference_srgb8, dtype=cv2.CV_64F)
+    squared_error = cv2.transform(difference, LUMA_WEIGHTS[None]) ** 2  # luma is linear, and its offset falls out
     if mask is not None:
         check_mask(mask, squared_error.shape)
         squared_error = squared_error[mask]

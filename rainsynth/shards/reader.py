@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import os
-from collections import OrderedDict
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import h5py
-import hdf5plugin  # noqa: F401  (registers the Blosc2 filter)
 import numpy as np
-from jaxtyping import Float, UInt8, UInt16
+from jaxtyping import Float, Int, UInt8, UInt16
 
-from rainsynth.checks import InputError, check_in_range
+from rainsynth.checks import InputError, check_count, check_in_range
 from rainsynth.sample import LayerViews, RainSample, recompose
 from rainsynth.seeding import sample_keys
 from rainsynth.sensor import SensorNoise
-from rainsynth.shards.schema import COMPOSED_FROM, FORMAT, FORMAT_VERSION, SHARD_GLOB
+from rainsynth.shards.opened import OpenShard, ShardHead, checked_table
+from rainsynth.shards.schema import COMPOSED_FROM, SHARD_GLOB
+from rainsynth.shards.tiles import Span
 
-OPEN_FILES = 64
+OPEN_FILES = 256  # a file descriptor and the places of its tiles each: about 0.1 MB
 
 
 class StoredSample(LayerViews):
@@ -30,9 +31,13 @@ class StoredSample(LayerViews):
     Arrays are those of RainSample. A layer that was not stored is an InputError when asked for.
     """
 
-    def __init__(self, read: Callable[[str], Any], parameters: dict[str, Any]) -> None:
-        self._read = read
-        self.parameters = parameters
+    def __init__(self, read: Callable[[str], Any], record: np.void) -> None:
+        self._read, self._record = read, record
+
+    @cached_property
+    def parameters(self) -> dict[str, Any]:  # type: ignore[override]
+        """Every number that made the sample, by name and unit."""
+        return {name: _plain(self._record[name]) for name in self._record.dtype.names or ()}
 
     @cached_property
     def clean_srgb8(self) -> UInt8[np.ndarray, "h w 3"]:
@@ -89,56 +94,94 @@ class StoredSample(LayerViews):
 class ShardSet(Sequence[StoredSample]):
     """All samples of one shard, or of a folder of shards in the order of their names.
 
-    Files are opened when first read, once per process, so a set may be handed to forked or spawned workers.
+    Tables are read at once, pictures when asked for. Files are opened when first read, once per process, so a set may
+    be handed to threads and to forked or spawned workers.
     """
 
     def __init__(self, path: Path | str) -> None:
         path = Path(path)
         self.paths = [path] if path.is_file() else sorted(path.glob(SHARD_GLOB))
         if not self.paths:
-            raise InputError(f"shards must be a folder with {SHARD_GLOB} or one such file, got {str(path)!r}.")
-        self._open: OrderedDict[Path, h5py.File] = OrderedDict()
-        self._process = os.getpid()
-        counts = []
+            parts = sorted({shard.parent.name for shard in path.glob(f"*/{SHARD_GLOB}")})
+            hint = f" It has the parts {', '.join(parts)}: name one." if parts else ""
+            raise InputError(f"shards must be a folder with {SHARD_GLOB} or one such file, got {str(path)!r}.{hint}")
+        self._open: dict[Path, OpenShard] = {}
+        self._heads: list[ShardHead] = []
         for shard in self.paths:
             with _reading(shard):
-                counts.append(len(self._file(shard)["rainy"]))
-        self._ends = np.cumsum(counts)
+                self._heads.append(ShardHead.read(shard))
+        self._ends = list(accumulate(len(head.table) for head in self._heads))
+        self._table, self.units = self._joined([head.table for head in self._heads]), self._heads[0].units
+        self._background_row = np.concatenate([head.background_row for head in self._heads])
+        self._size_px = np.stack([self._table["height_px"], self._table["width_px"]], axis=1).tolist()
+
+    @property
+    def table(self) -> np.ndarray:
+        """Every sample's parameters: a structured array, one row a sample, one column a parameter.
+
+        `units` has the unit of each column, "" for those without.
+        """
+        return self._table
+
+    def frame(self) -> Any:
+        """`table` as a pandas DataFrame, text as str; InputError where pandas is not installed."""
+        try:
+            import pandas  # type: ignore[import-untyped,import-not-found,unused-ignore]
+        except ImportError:
+            raise InputError("frame() must have pandas, which is not installed. Run: pip install pandas") from None
+        columns = {name: self.table[name] for name in self.table.dtype.names or ()}
+        return pandas.DataFrame(
+            {name: np.char.decode(values) if values.dtype.kind == "S" else values for name, values in columns.items()}
+        )
+
+    @cached_property
+    def backgrounds(self) -> np.ndarray:
+        """Name and SHA-256 of the photographs of every shard, shard after shard; one in two shards stands twice."""
+        return self._joined([head.backgrounds for head in self._heads])
+
+    @cached_property
+    def background_rows(self) -> Int[np.ndarray, "n"]:
+        """For each sample the row of its photograph in `backgrounds` and `fingerprints`."""
+        before = np.cumsum([0, *(len(head.backgrounds) for head in self._heads[:-1])])
+        return self._background_row + np.repeat(before, np.diff(self._ends, prepend=0))
+
+    @cached_property
+    def fingerprints(self) -> UInt8[np.ndarray, "b bytes"] | None:
+        """Fingerprints of the photographs, in the rows of `backgrounds`; None unless every shard has them."""
+        if any(head.fingerprints is None for head in self._heads):
+            return None
+        return np.concatenate([head.fingerprints for head in self._heads if head.fingerprints is not None])
 
     def __len__(self) -> int:
-        return int(self._ends[-1])
+        return self._ends[-1]
 
-    def __getitem__(self, index: int) -> StoredSample:  # type: ignore[override]
-        return self._read(index, np.s_[:], np.s_[:])
+    @overload
+    def __getitem__(self, index: int, /) -> StoredSample: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> list[StoredSample]: ...
+    def __getitem__(self, index: int | slice, /) -> StoredSample | list[StoredSample]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        return self._sample(self._checked(index), None)
 
     def crop(self, index: int, top: int, left: int, size: int) -> StoredSample:
         """A window of `size` x `size` pixels of a sample; reads only the tiles it touches."""
-        height_px, width_px = self.size_px(index)
-        if size > min(height_px, width_px):
-            raise InputError(f"size must be at most {min(height_px, width_px)} for this sample, got {size}.")
-        check_in_range(top, 0, height_px - size, "top", "The window must lie inside the sample.")
-        check_in_range(left, 0, width_px - size, "left", "The window must lie inside the sample.")
-        return self._read(index, np.s_[top : top + size], np.s_[left : left + size])
+        index = self._checked(index)
+        height_px, width_px = self._size_px[index]
+        if not (0 <= top <= height_px - size and 0 <= left <= width_px - size and size > 0):
+            check_count(size, 1, min(height_px, width_px), "size", "The window must lie inside the sample.")
+            check_in_range(top, 0, height_px - size, "top", "The window must lie inside the sample.")
+            check_in_range(left, 0, width_px - size, "left", "The window must lie inside the sample.")
+        return self._sample(index, ((top, top + size), (left, left + size)))
 
     def size_px(self, index: int) -> tuple[int, int]:
         """(height, width) of a sample."""
-        row = self.table[self._checked(index)]
-        return int(row["height_px"]), int(row["width_px"])
+        height_px, width_px = self._size_px[self._checked(index)]
+        return height_px, width_px
 
     def layer_names(self, index: int) -> tuple[str, ...]:
         """Layers that are stored for a sample."""
-        shard, _ = self._locate(index)
-        with _reading(shard):
-            return tuple(self._file(shard).get("layers", ()))
-
-    @cached_property
-    def table(self) -> np.ndarray:
-        """Every sample's parameters: a structured array, one row a sample, one column a parameter."""
-        tables = []
-        for shard in self.paths:
-            with _reading(shard):
-                tables.append(self._file(shard)["parameters"][:])
-        return np.concatenate(tables)
+        return self._heads[self._locate(self._checked(index))[0]].layer_names
 
     def whole(self, index: int) -> RainSample:
         """A sample with every layer, as it was rendered. InputError where a layer was not stored."""
@@ -158,57 +201,52 @@ class ShardSet(Sequence[StoredSample]):
 
     def close(self) -> None:
         """Close this process's files; a later read opens them again."""
-        for file in self._open.values():
-            file.close()
         self._open.clear()
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_open": OrderedDict()}
+        return self.__dict__ | {"_open": {}}
 
     def _checked(self, index: int) -> int:
         if not -len(self) <= index < len(self):
             raise IndexError(f"sample {index} of {len(self)}")
         return index % len(self)
 
-    def _locate(self, index: int) -> tuple[Path, int]:
-        index = self._checked(index)
-        shard = int(np.searchsorted(self._ends, index, side="right"))
-        return self.paths[shard], index - (int(self._ends[shard - 1]) if shard else 0)
+    def _locate(self, index: int) -> tuple[int, int]:
+        """Number of the shard, and row in it."""
+        shard = bisect_right(self._ends, index)
+        return shard, index - (self._ends[shard - 1] if shard else 0)
 
-    def _read(self, index: int, rows: slice, columns: slice) -> StoredSample:
-        shard, row = self._locate(index)
+    def _sample(self, index: int, window: tuple[Span, Span] | None) -> StoredSample:
+        number, row = self._locate(index)
+        shard, head = self.paths[number], self._heads[number]
 
-        def read(name: str) -> Any:
-            if name == "layers/light_grid_linear":
-                return self._dataset(shard, name, (row,))
-            first = int(self._dataset(shard, "background_row", (row,))) if name == "clean" else row
-            return self._dataset(shard, name, (first, rows, columns))
-
-        record = self.table[self._checked(index)]
-        names = self.table.dtype.names or ()
-        return StoredSample(read, {name: _plain(record[name]) for name in names})
-
-    def _dataset(self, shard: Path, name: str, part: tuple[Any, ...]) -> Any:
-        with _reading(shard):
-            file = self._file(shard)
-            if name.startswith("layers/") and name not in file:
-                layer = name.removeprefix("layers/")
+        def read(name: str) -> np.ndarray:
+            layer = name.removeprefix("layers/")
+            if layer != name and layer not in head.layer_names:
                 raise InputError(f"{shard} must hold the layer {layer} for this. Generate with --layers {layer}.")
-            return file[name][part]
+            first = int(self._background_row[index]) if name == "clean" else row
+            with _reading(shard):
+                array = self._opened(shard).array(name)
+                if window is None or name == "layers/light_grid_linear":
+                    return array.whole(first)
+                return array.window(first, *window)
 
-    def _file(self, shard: Path) -> h5py.File:
-        if self._process != os.getpid():  # HDF5 handles do not survive a fork
-            self._open, self._process = OrderedDict(), os.getpid()
-        if shard in self._open:
-            self._open.move_to_end(shard)
-            return self._open[shard]
-        file = h5py.File(shard, "r")
-        if file.attrs.get("format") != FORMAT or file.attrs.get("format_version") != FORMAT_VERSION:
-            raise InputError(f"{shard} must be a {FORMAT} of version {FORMAT_VERSION}. Was it written by another tool?")
-        self._open[shard] = file
-        if len(self._open) > OPEN_FILES:
-            self._open.popitem(last=False)[1].close()
-        return file
+        return StoredSample(read, self._table[index])
+
+    def _opened(self, path: Path) -> OpenShard:
+        shard = self._open.pop(path, None) or OpenShard(path)
+        self._open[path] = shard  # the last is the one used last
+        while len(self._open) > OPEN_FILES:
+            self._open.pop(next(iter(self._open)), None)
+        return shard
+
+    def _joined(self, tables: list[np.ndarray]) -> np.ndarray:
+        for path, table in zip(self.paths, tables, strict=True):
+            if table.dtype.names != tables[0].dtype.names:
+                raise InputError(
+                    f"{path} must have the columns of {self.paths[0]}, got others. Keep them in two folders."
+                )
+        return np.concatenate(tables)
 
 
 def open_shards(path: Path | str) -> ShardSet:
@@ -222,14 +260,21 @@ def open_shards(path: Path | str) -> ShardSet:
 def check_shard(path: Path) -> None:
     """Read a whole shard, and compose every sample again where its layers are stored; InputError at the first fault."""
     shards = ShardSet(path)
-    with _reading(path):
-        file = shards._file(path)
-        file.visititems(lambda _, item: item[()] if isinstance(item, h5py.Dataset) else None)
-        recomposable = all(f"layers/{name}" in file for name in COMPOSED_FROM)
+    with _reading(path), h5py.File(path, "r") as file:
+        file.visititems(lambda _, item: _check_dataset(item) if isinstance(item, h5py.Dataset) else None)
+    recomposable = set(COMPOSED_FROM) <= set(shards.layer_names(0))
     for index, sample in enumerate(shards) if recomposable else ():
         if not np.array_equal(recompose(sample), sample.rainy_srgb8):
             raise InputError(f"{path} must compose again from its layers, got another picture for sample {index}.")
     shards.close()
+
+
+def _check_dataset(dataset: h5py.Dataset) -> None:
+    """Read a dataset through HDF5, which compares the checksums of tiles; one in one piece against its SHA-256."""
+    if dataset.chunks is None:
+        checked_table(dataset)
+    else:
+        _ = dataset[()]
 
 
 @contextmanager
@@ -237,7 +282,9 @@ def _reading(shard: Path) -> Iterator[None]:
     """Turn HDF5's errors about a file into one line."""
     try:
         yield
-    except (OSError, KeyError, RuntimeError) as error:
+    except InputError:
+        raise
+    except (OSError, KeyError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
             f"{shard} must be a whole rainsynth shard, got: {reason}. Delete it and run generate --resume."

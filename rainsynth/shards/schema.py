@@ -3,37 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+import math
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import h5py
-import hdf5plugin
 import numpy as np
 
 import rainsynth
-from rainsynth.checks import InputError
+from rainsynth.checks import InputError, check_in_range
+from rainsynth.shards.codecs import CODECS  # noqa: F401  (their names are part of the schema)
 
 FORMAT = "rainsynth-shard"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 SHARD_GLOB = "shard-*.h5"
 MANIFEST_NAME = "manifest.json"
-TILE_PX = 128
 COMPOSED_FROM = ("streak_alpha16", "texture16", "transmission16", "light_grid_linear")
 LAYERS = (*COMPOSED_FROM, "depth_m")
 LIGHT_GRID_CELLS = 26  # light grids are stored in the corner of a square this large
 
-CODECS: dict[str, dict[str, Any]] = {
-    "default": dict(hdf5plugin.Blosc2(cname="lz4", clevel=5, filters=hdf5plugin.Blosc2.BITSHUFFLE)),
-    "portable": {"compression": "gzip", "compression_opts": 4, "shuffle": True},
-}
-CODEC_NAMES = {
-    "default": "Blosc2 (HDF5 filter 32026), LZ4, bitshuffle; decode with hdf5plugin or any HDF5 with that filter",
-    "portable": "gzip and shuffle, filters of every HDF5 library",
-}
-
 # Columns of /parameters with a unit of their own; all others have the unit that ends their name, or none.
-TEXT_BYTES = 64
+TEXT_BYTES = 64  # columns of text are this wide, or a multiple of it where a name is longer
+FINGERPRINT_BYTES = 8192  # at most, for a photograph
 UNITS = {
     "rain_rate_mm_h": "mm/h",
     "extinction_per_km": "1/km",
@@ -65,7 +58,7 @@ UNITS = {
 
 def parameter_table(rows: list[dict[str, Any]]) -> np.ndarray:
     """Parameters of samples as a structured array: text, bool, int64 or float64 by the first row's types."""
-    fields = [(name, _column_type(value)) for name, value in rows[0].items()]
+    fields = [(name, _column_type([row[name] for row in rows])) for name in rows[0]]
     return np.array([tuple(_cell(row[name]) for name, _ in fields) for row in rows], dtype=fields)
 
 
@@ -95,18 +88,25 @@ def check_layers(layers: tuple[str, ...]) -> None:
             raise InputError(f"layers must be among {', '.join(LAYERS)}, got {name!r}.")
 
 
-def _column_type(value: Any) -> Any:
-    if isinstance(value, str):
-        return f"S{TEXT_BYTES}"
-    if isinstance(value, bool | np.bool_):
+def check_fingerprints(fingerprints: Sequence[np.ndarray], count: int) -> None:
+    """Raise InputError unless there are `count` rows of bytes of one length that shards can hold."""
+    if len(fingerprints) != count:
+        raise InputError(f"fingerprints must be {count}, one a sample, got {len(fingerprints)}.")
+    for fingerprint in fingerprints:
+        if fingerprint.dtype != np.uint8 or fingerprint.ndim != 1 or fingerprint.size != fingerprints[0].size:
+            raise InputError(f"fingerprints must be bytes of one length, got {fingerprint.dtype} {fingerprint.shape}.")
+        check_in_range(fingerprint.size, 1, FINGERPRINT_BYTES, "bytes of a fingerprint")
+
+
+def _column_type(values: list[Any]) -> Any:
+    first = values[0]
+    if isinstance(first, str):
+        longest = max(len(value.encode()) for value in values)
+        return f"S{TEXT_BYTES * max(math.ceil(longest / TEXT_BYTES), 1)}"
+    if isinstance(first, bool | np.bool_):
         return np.bool_
-    return np.int64 if isinstance(value, int | np.integer) else np.float64
+    return np.int64 if isinstance(first, int | np.integer) else np.float64
 
 
 def _cell(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    text = value.encode()
-    if len(text) > TEXT_BYTES:
-        raise InputError(f"names in a shard's parameters must be at most {TEXT_BYTES} bytes long, got {value!r}.")
-    return text
+    return value.encode() if isinstance(value, str) else value

@@ -1,0 +1,131 @@
+"""The work of one task: a shard's samples rendered, measured, written, and recorded."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from pipelines.config import plain_values
+from pipelines.difficulty import difficulty
+from pipelines.generate_config import GenerateConfig
+from pipelines.photographs import Photograph, depth_model, load_background, sha256_of
+from pipelines.plan import ShardTask, rain_of
+from rainsynth.checks import InputError
+from rainsynth.metrics import psnr_y
+from rainsynth.presets import draw_rain
+from rainsynth.render import render_rain
+from rainsynth.sample import RainSample
+from rainsynth.scene.background import Background
+from rainsynth.scene.depth_model import DepthModel
+from rainsynth.seeding import MIXTURE_STREAM, sample_rng
+from rainsynth.shards.reader import check_shard
+from rainsynth.shards.schema import code_sha256
+from rainsynth.shards.writer import Provenance, write_shard
+
+Record = dict[str, Any]
+
+
+def make_sample(
+    config: GenerateConfig, index: int, photograph: Photograph, background: Background | None = None
+) -> RainSample:
+    """Sample `index` of the data set; `background` is its photograph's, where it is already at hand."""
+    if background is None:
+        background = background_of(config, photograph, depth_model(config.data.depth_model))
+    rng = sample_rng(config.seed, index, MIXTURE_STREAM)
+    part, rain_rate_mm_h = rain_of(config, index, rng)
+    options = {} if rain_rate_mm_h is None else {"rain_rate_mm_h": rain_rate_mm_h}
+    event, camera = draw_rain(part.preset, photograph.width_px, photograph.height_px, config.seed, index, **options)
+    window = None
+    if config.size_px is not None:
+        top = int(rng.integers(photograph.height_px - config.size_px + 1))
+        left = int(rng.integers(photograph.width_px - config.size_px + 1))
+        window = (top, left, config.size_px, config.size_px)
+    sample = render_rain(background, event, camera, seed=config.seed, index=index, window=window)
+    values = sample.parameters
+    values["preset"] = part.preset
+    values["psnr_y_db"] = psnr_y(sample.rainy_srgb8, sample.clean_srgb8)
+    values["difficulty"] = difficulty(values["psnr_y_db"], values["coverage_fraction"], values["mean_transmission"])
+    return sample
+
+
+def make_shard(config: GenerateConfig, task: ShardTask, out: str, source_sha256: str = "") -> Record:
+    """Make and publish one shard, on one thread; returns its record.
+
+    Raises InputError where a photograph is not what it was when the run was planned, and on a worker whose rainsynth
+    is not that of `source_sha256`: it would write other bytes.
+    """
+    cv2.setNumThreads(1)
+    if source_sha256 not in ("", _own_source_sha256()):
+        raise InputError("workers must have the same rainsynth as the run, got another one. Install it there too.")
+    model = depth_model(config.data.depth_model)
+
+    @lru_cache(maxsize=1)  # a photograph's samples meet
+    def background(photo: Photograph) -> Background:
+        _check_unchanged(config, photo)
+        return background_of(config, photo, model)
+
+    samples = [
+        make_sample(config, index, photo, background(photo))
+        for index, photo in zip(task.indices, task.photographs, strict=True)
+    ]
+    origins = [Provenance(photo.name, photo.sha256) for photo in task.photographs]
+    path = Path(out) / task.file
+    write_shard(path, samples, origins, recorded(config), layers=config.layers, profile=config.profile)
+    return _record(path, task)
+
+
+def record_of(task: ShardTask, out: str) -> Record:
+    """Record of a shard that was published before; InputError where it is damaged."""
+    path = Path(out) / task.file
+    check_shard(path)
+    return _record(path, task)
+
+
+def background_of(config: GenerateConfig, photograph: Photograph, model: DepthModel | None) -> Background:
+    """A photograph of the data set with its depth."""
+    return load_background(
+        Path(config.data.photographs),
+        photograph.name,
+        depth_folder_of(config),
+        convention=config.data.depth_convention,
+        scale_m=config.data.depth_scale_m,
+        model=model,
+    )
+
+
+def depth_folder_of(config: GenerateConfig) -> Path | None:
+    """Folder of the data set's depth maps, if there is one."""
+    return Path(config.data.depth) if config.data.depth else None
+
+
+def recorded(config: GenerateConfig) -> dict[str, Any]:
+    """The config as it is recorded in files: without this machine's folders, which do not make the samples."""
+    values = plain_values(config)
+    for name in ("photographs", "depth"):
+        values["data"][name] = Path(values["data"][name]).name
+    if config.data.depth_model is not None:
+        values["data"]["depth_model"]["file"] = Path(config.data.depth_model.file).name
+    return values
+
+
+def _record(path: Path, task: ShardTask) -> Record:
+    return {
+        "file": task.file,
+        "samples": len(task.indices),
+        "bytes": path.stat().st_size,
+        "sha256": sha256_of(path),
+    }
+
+
+def _check_unchanged(config: GenerateConfig, photo: Photograph) -> None:
+    path = Path(config.data.photographs) / photo.name
+    if path.is_file() and sha256_of(path) != photo.sha256:
+        raise InputError(f"{path} must not change during a run, got other bytes than when it was planned.")
+
+
+@lru_cache(maxsize=1)
+def _own_source_sha256() -> str:
+    return code_sha256()
