@@ -31,8 +31,7 @@ from pipelines.photographs import (
 from pipelines.progress import console, progress
 from rainsynth.checks import InputError, check_in_range
 from rainsynth.metrics import psnr_y
-from rainsynth.presets import draw_rain
-from rainsynth.render import render_rain
+from rainsynth.named_rain import render_preset
 from rainsynth.sample import RainSample
 from rainsynth.scene.background import Background
 from rainsynth.scene.depth_model import DepthModel
@@ -138,17 +137,15 @@ def make_sample(
         background = background_of(config, photograph, depth_model(config.data.depth_model))
     rng = sample_rng(config.seed, index, MIXTURE_STREAM)
     part = part_of(config.mixture, index)
-    options = {}
+    options: dict[str, Any] = {}
     if part.rain_rate_mm_h is not None:
         options["rain_rate_mm_h"] = float(np.exp(rng.uniform(*np.log(part.rain_rate_mm_h))))
-    event, camera = draw_rain(part.preset, photograph.width_px, photograph.height_px, config.seed, index, **options)
     window = None
     if config.size_px is not None:
         top = int(rng.integers(photograph.height_px - config.size_px + 1))
         left = int(rng.integers(photograph.width_px - config.size_px + 1))
         window = (top, left, config.size_px, config.size_px)
-    sample = render_rain(background, event, camera, seed=config.seed, index=index, window=window)
-    sample.parameters["preset"] = part.preset
+    sample = render_preset(background, part.preset, seed=config.seed, index=index, window=window, **options)
     sample.parameters["psnr_y_db"] = psnr_y(sample.rainy_srgb8, sample.clean_srgb8)
     return sample
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rainsynth.checks import InputError, check_choice, check_count, check_in_range
+from rainsynth.lookalikes import LOOKALIKES
 from rainsynth.physics.drop_size import MAX_RAIN_RATE_MM_H, MIN_RAIN_RATE_MM_H
 from rainsynth.presets import PRESETS
 from rainsynth.scene.depth_file import check_convention
@@ -68,7 +69,7 @@ class MixturePart:
     rain_rate_mm_h: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        check_choice(self.preset, tuple(PRESETS), "preset")
+        check_choice(self.preset, (*PRESETS, *LOOKALIKES), "preset")
         check_in_range(self.weight, 1e-9, 1e9, "weight")
         if self.rain_rate_mm_h is not None:
             check_in_range(self.rain_rate_mm_h, MIN_RAIN_RATE_MM_H, MAX_RAIN_RATE_MM_H, "rain_rate_mm_h")

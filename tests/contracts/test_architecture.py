@@ -22,12 +22,13 @@ FLOW = (
     ("metrics",),
     ("physics", "measure"),
     ("scene",),
-    ("optics", "presets", "lookalikes"),
+    ("optics", "presets"),
     ("sensor",),
     ("compositing", "display_blend"),
+    ("lookalikes",),
     ("sample",),
     ("render",),
-    ("sequence",),
+    ("sequence", "named_rain"),
     ("shards", "augment"),
 )
 RANK = {part: rank for rank, parts in enumerate(FLOW) for part in parts}
