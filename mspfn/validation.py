@@ -8,9 +8,8 @@ from torch import nn
 from mspfn.dataset import Pair, PairSource, target_of
 from mspfn.inference import derain
 from rainsynth.metrics import psnr_y
-from rainsynth.presets import RAIN_CLASSES, rain_class
+from rainsynth.presets import RAIN_CLASSES, UNKNOWN_CLASS, rain_class
 
-UNKNOWN_CLASS = "unknown"  # of samples without a rain rate
 HIGHEST_DB = 100.0  # what a picture without any error counts as, so that means stay finite
 
 
@@ -38,7 +37,7 @@ class ValidationSet:
 
 def samples_by_class(rain_rate_mm_h: np.ndarray, count: int) -> dict[str, list[int]]:
     """At most `count` samples of each class that occurs, evenly along the set; light classes first."""
-    classes = np.array([UNKNOWN_CLASS if np.isnan(rate) else rain_class(rate) for rate in rain_rate_mm_h])
+    classes = np.array([rain_class(rate) for rate in rain_rate_mm_h])
     chosen = {}
     for name in (*RAIN_CLASSES, UNKNOWN_CLASS):
         members = np.flatnonzero(classes == name)

@@ -128,17 +128,38 @@ def generate(
         bool, typer.Option("--skip-broken", help="Leave out pictures that cannot be read, and list them.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what the run would take, and write nothing.")] = False,
+    video: Annotated[
+        bool, typer.Option("--video", help="PHOTOS is a video or the folder of its frames; writes frames, MP4 and GIF.")
+    ] = False,
+    frame_rate_hz: Annotated[
+        float | None, typer.Option(help="With --video: frames a second; the video's own, 25 of a folder.")
+    ] = None,
+    camera_velocity_m_s: Annotated[
+        tuple[float, float, float] | None, typer.Option(help="With --video: m/s to the right, down and ahead.")
+    ] = None,
     settings: Settings = None,
 ) -> None:
-    """Photographs in, HDF5 shards of rainy pairs with all their layers out."""
+    """Photographs in, HDF5 shards of rainy pairs with all their layers out; or a video in, a rainy video out."""
     from pipelines.generate import generate as run
     from pipelines.generate_config import GenerateConfig, read_shares
 
+    chosen = _depth_model_options(depth_model, depth_model_kind, depth_model_normalization, depth_near_m, depth_far_m)
+    data: dict[str, object] = {"photographs": photos and str(photos), "depth": depth and str(depth)}
+    data |= {"depth_convention": depth_convention, "depth_scale_m": depth_scale_m}
+    data |= {f"depth_model__{name}": value for name, value in chosen.items()}
+    data = {name: value for name, value in data.items() if value is not None}
+    motion: dict[str, object] = {"frame_rate_hz": frame_rate_hz, "camera_velocity_m_s": camera_velocity_m_s}
+    if video:
+        others: dict[str, object] = {"--samples": samples, "--config": config, "--layers": layers, "--workers": workers}
+        others |= {"--size": size, "--scheduler": scheduler or None, "--set": settings or None}
+        motion |= {"rain_rate_mm_h": rain_rate}
+        _generate_video(data, preset, seed, motion, out, resume, [name for name in others if others[name] is not None])
+        return
+    if any(value is not None for value in motion.values()):
+        raise InputError("--frame-rate-hz and --camera-velocity-m-s must go with --video.")
     if config is None and (photos is None or preset is None or samples is None):
         raise InputError("generate must have PHOTOS, --preset and --samples, or a --config that holds them.")
-    given: dict[str, object] = {}
-    if photos is not None:
-        given["data__photographs"] = str(photos)
+    given: dict[str, object] = {f"data__{name}": value for name, value in data.items()}
     if preset is not None:
         given["mixture"] = [{"preset": preset}]
     if rain_rate is not None:
@@ -148,10 +169,6 @@ def generate(
     if layers is not None:
         given["layers"] = [] if layers == "none" else [name.strip() for name in layers.split(",")]
     options: dict[str, object] = {"samples": samples, "size_px": size, "seed": seed}
-    options |= {"data__depth": depth and str(depth), "data__depth_convention": depth_convention}
-    options |= {"data__depth_scale_m": depth_scale_m}
-    chosen = _depth_model_options(depth_model, depth_model_kind, depth_model_normalization, depth_near_m, depth_far_m)
-    options |= {f"data__depth_model__{name}": value for name, value in chosen.items()}
     given |= {name: value for name, value in options.items() if value is not None}
     if split is not None:
         given["split"] = read_shares(split)
@@ -168,6 +185,30 @@ def generate(
     console.print(
         f"wrote {manifest['samples']} pairs in {len(manifest['shards'])} shards, {size_gib:.2f} GiB, to {out}"
     )
+
+
+def _generate_video(
+    data: dict[str, object],
+    preset: str | None,
+    seed: int | None,
+    motion: dict[str, object],
+    out: Path,
+    resume: bool,
+    others: list[str],
+) -> None:
+    """`generate --video`; `others` are options that were given and do not go with it."""
+    from pipelines.generate_config import PhotographsConfig
+    from pipelines.video import VideoRain, generate_video
+
+    if others:
+        raise InputError(f"--video must stand without {', '.join(others)}, which shards of single pictures have.")
+    if "photographs" not in data or preset is None:
+        raise InputError("generate --video must have a video or a folder of frames, and --preset.")
+    given = {name: value for name, value in motion.items() if value is not None}
+    rain = VideoRain(preset=preset, seed=seed or 0, **given)  # type: ignore[arg-type]
+    parameters = generate_video(load_config(PhotographsConfig, None, (), **data), out, rain, resume=resume)
+    films = " and ".join(path.name for path in (out / "rain.mp4", out / "rain.gif") if path.exists())
+    console.print(f"wrote {len(parameters['frames'])} pairs of frames, {films} to {out}")
 
 
 @app.command()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from rainsynth.checks import InputError, check_choice, check_count, check_in_range
+from rainsynth.lookalikes import LOOKALIKES
 from rainsynth.physics.drop_size import MAX_RAIN_RATE_MM_H, MIN_RAIN_RATE_MM_H
 from rainsynth.presets import PRESETS
 from rainsynth.scene.depth_file import check_convention
@@ -73,15 +74,19 @@ class MixturePart:
     rain_rate_mm_h: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        check_choice(self.preset, tuple(PRESETS), "preset")
+        check_choice(self.preset, (*PRESETS, *LOOKALIKES), "preset")
         check_in_range(self.weight, 1e-9, 1e9, "weight")
         if self.rain_rate_mm_h is not None:
+            if self.preset in LOOKALIKES:
+                raise InputError(f"rain_rate_mm_h must be left out for {self.preset}, which has no rate.")
             check_in_range(self.rain_rate_mm_h, MIN_RAIN_RATE_MM_H, MAX_RAIN_RATE_MM_H, "rain_rate_mm_h")
             check_in_range(self.rain_rate_mm_h[0], 0, self.rain_rate_mm_h[1], "rain_rate_mm_h", "Give low, then high.")
 
     @property
     def range_mm_h(self) -> tuple[float, float]:
-        """Rates that this part rains with [mm/h]: its own, or the preset's."""
+        """Rates that this part rains with [mm/h]: its own, or the preset's; none that a look-alike has."""
+        if self.preset in LOOKALIKES:
+            return float("inf"), float("-inf")
         return self.rain_rate_mm_h or PRESETS[self.preset].rain_rate_mm_h
 
 

@@ -15,8 +15,7 @@ from pipelines.photographs import Photograph, depth_model, load_background, sha2
 from pipelines.plan import ShardTask, rain_of
 from rainsynth.checks import InputError
 from rainsynth.metrics import psnr_y
-from rainsynth.presets import draw_rain
-from rainsynth.render import render_rain
+from rainsynth.named_rain import render_preset
 from rainsynth.sample import RainSample
 from rainsynth.scene.background import Background
 from rainsynth.scene.depth_model import DepthModel
@@ -36,16 +35,14 @@ def make_sample(
         background = background_of(config, photograph, depth_model(config.data.depth_model))
     rng = sample_rng(config.seed, index, MIXTURE_STREAM)
     part, rain_rate_mm_h = rain_of(config, index, rng)
-    options = {} if rain_rate_mm_h is None else {"rain_rate_mm_h": rain_rate_mm_h}
-    event, camera = draw_rain(part.preset, photograph.width_px, photograph.height_px, config.seed, index, **options)
+    options: dict[str, Any] = {} if rain_rate_mm_h is None else {"rain_rate_mm_h": rain_rate_mm_h}
     window = None
     if config.size_px is not None:
         top = int(rng.integers(photograph.height_px - config.size_px + 1))
         left = int(rng.integers(photograph.width_px - config.size_px + 1))
         window = (top, left, config.size_px, config.size_px)
-    sample = render_rain(background, event, camera, seed=config.seed, index=index, window=window)
+    sample = render_preset(background, part.preset, seed=config.seed, index=index, window=window, **options)
     values = sample.parameters
-    values["preset"] = part.preset
     values["psnr_y_db"] = psnr_y(sample.rainy_srgb8, sample.clean_srgb8)
     values["difficulty"] = difficulty(values["psnr_y_db"], values["coverage_fraction"], values["mean_transmission"])
     return sample

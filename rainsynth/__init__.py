@@ -16,13 +16,15 @@ from rainsynth.checks import InputError
 
 if TYPE_CHECKING:
     from rainsynth import physics as physics
-    from rainsynth.render import add_rain as add_rain
+    from rainsynth.named_rain import add_rain as add_rain
     from rainsynth.render import render_rain as render_rain
     from rainsynth.sample import RainSample as RainSample
     from rainsynth.sample import recompose as recompose
     from rainsynth.scene.background import Background as Background
     from rainsynth.scene.camera import Camera as Camera
     from rainsynth.scene.rain_event import RainEvent as RainEvent
+    from rainsynth.sequence import render_sequence as render_sequence
+    from rainsynth.sequence import render_stereo as render_stereo
     from rainsynth.shards.reader import open_shards as open_shards
 
 __version__ = "0.1.0"
@@ -32,10 +34,12 @@ HOMES = {
     "Camera": "rainsynth.scene.camera",
     "RainEvent": "rainsynth.scene.rain_event",
     "RainSample": "rainsynth.sample",
-    "add_rain": "rainsynth.render",
+    "add_rain": "rainsynth.named_rain",
     "open_shards": "rainsynth.shards.reader",
     "recompose": "rainsynth.sample",
     "render_rain": "rainsynth.render",
+    "render_sequence": "rainsynth.sequence",
+    "render_stereo": "rainsynth.sequence",
 }
 SUBPACKAGES = ("metrics", "physics", "presets", "shards")
 

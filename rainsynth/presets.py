@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rainsynth.checks import check_choice
+from rainsynth.checks import check_choice, check_number
 from rainsynth.scene.camera import Camera
 from rainsynth.scene.rain_event import RainEvent
 from rainsynth.seeding import PRESET_STREAM, sample_rng
@@ -25,6 +25,9 @@ RAIN_CLASSES: dict[str, Range] = {
     "heavy": (10.0, 50.0),
     "violent": (50.0, 500.0),
 }
+
+
+UNKNOWN_CLASS = "unknown"  # of pairs whose rate nobody knows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +101,10 @@ LOGARITHMIC_RANGES = ("rain_rate_mm_h", "exposure_s")
 
 
 def rain_class(rain_rate_mm_h: float) -> str:
-    """Name of the class of rain that a rate belongs to; a class holds its upper limit."""
+    """Name of the class of rain that a rate belongs to, of NaN "unknown"; a class holds its upper limit."""
+    if np.isnan(rain_rate_mm_h):
+        return UNKNOWN_CLASS
+    check_number(rain_rate_mm_h, 0, RAIN_CLASSES["violent"][1], "rain_rate_mm_h")
     return next(name for name, (_, high) in RAIN_CLASSES.items() if rain_rate_mm_h <= high)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, UInt8, UInt16
 
 from rainsynth.bands import over_bands
-from rainsynth.checks import InputError, check_number, check_photo
+from rainsynth.checks import InputError, check_number
 from rainsynth.compositing import compose, no_texture, to_unit16
 from rainsynth.first_use import first_use
 from rainsynth.optics.depth_table import look_up_unit16, narrow_depth, table_depths_m
@@ -19,8 +19,7 @@ from rainsynth.optics.streak import project
 from rainsynth.optics.texture import texture_of
 from rainsynth.optics.texture_field import draw_texture, lying_texture
 from rainsynth.physics.extinction import extinction_per_km
-from rainsynth.presets import draw_rain
-from rainsynth.sample import RainSample, streak_mask
+from rainsynth.sample import LINEAR_LIGHT, RainSample, streak_mask
 from rainsynth.scene.background import Background
 from rainsynth.scene.camera import Camera
 from rainsynth.scene.drops import Drops, sample_drops, unresolved_optical_depth
@@ -29,41 +28,6 @@ from rainsynth.seeding import sample_keys, sample_rng
 from rainsynth.sensor import SensorNoise, through_jpeg
 
 MIN_STREAK_WIDTH_PX = 0.5  # choice: thinner streaks are texture
-
-
-def add_rain(
-    photo_srgb8: UInt8[np.ndarray, "h w 3"],
-    rain_rate_mm_h: float | None = None,
-    seed: int = 0,
-    *,
-    index: int = 0,
-    depth_m: Float[np.ndarray, "h w"] | float | None = None,
-    wind_m_s: float | tuple[float, float] | None = None,
-    camera: Camera | None = None,
-    preset: str | None = None,
-) -> RainSample:
-    """Rain of `rain_rate_mm_h` on a photograph (H, W, 3) uint8 RGB.
-
-    `depth_m` is a map (H, W) or a number; without it the ground-plane prior of Background is used. `wind_m_s` is a
-    speed to the right, or (to the right, away from the camera). `preset` draws weather and camera from a named
-    family; what is given here overrides it. Without preset: field of view 50 degrees, 1/250 s, drops from 0.3 m, no
-    sensor noise. The picture is a function of the arguments, `seed` and `index` alone.
-    Raises InputError for a photograph, rate, depth or preset that is not valid.
-    """
-    check_photo(photo_srgb8)
-    height_px, width_px = photo_srgb8.shape[:2]
-    if preset is None and rain_rate_mm_h is None:
-        raise InputError("rain_rate_mm_h must be given, got None. Give a rate (25 is heavy rain) or a preset.")
-    options: dict[str, Any] = {} if rain_rate_mm_h is None else {"rain_rate_mm_h": rain_rate_mm_h}
-    if wind_m_s is not None:
-        options["wind_m_s"] = (float(wind_m_s), 0.0) if np.ndim(wind_m_s) == 0 else tuple(wind_m_s)  # type: ignore[arg-type]
-    if preset is None:
-        event, drawn_camera = RainEvent(**options), Camera.from_fov(width_px, height_px)
-    else:
-        event, drawn_camera = draw_rain(preset, width_px, height_px, seed, index, **options)
-    sample = render_rain(Background(photo_srgb8, depth_m), event, camera or drawn_camera, seed=seed, index=index)
-    sample.parameters["preset"] = preset or ""
-    return sample
 
 
 def render_rain(
@@ -123,7 +87,7 @@ def take_shot(
             f"camera must have the photograph's size {width_px}x{height_px}, got {camera.width_px}x{camera.height_px}."
             " Camera.from_fov(width_px, height_px) makes one."
         )
-    clean_srgb8, view, depth_m = _through_window(background, camera, window)
+    clean_srgb8, view, depth_m = through_window(background, camera, window)
     narrow_m = narrow_depth(depth_m)
     return Shot(
         clean_srgb8=clean_srgb8,
@@ -171,7 +135,7 @@ def rain_before(
     return RainSample(rainy_srgb8=rainy_srgb8, depth_m=shot.depth_m, parameters=parameters, **layers)
 
 
-def _through_window(
+def through_window(
     background: Background, camera: Camera, window: tuple[int, int, int, int] | None
 ) -> tuple[UInt8[np.ndarray, "h w 3"], Camera, Float[np.ndarray, "h w"]]:
     """Photograph, camera and depth of a window of the picture, or of all of it."""
@@ -191,7 +155,9 @@ def _light(
 ) -> dict[str, Any]:
     """Light of the drops, colour of the veil and the sky's zenith: given, or estimated from the photograph."""
     sky_linear = estimated_sky_linear(background.white_linear) if event.sky_linear is None else event.sky_linear
-    light_grid_linear, horizon_linear = drop_light(background.light_linear, camera, sky_linear, window)
+    light_grid_linear, horizon_linear = drop_light(
+        background.light_linear(event.highlight_linear), camera, sky_linear, window
+    )
     airlight = horizon_linear if event.airlight_linear is None else event.airlight_linear
     return {
         "sky_linear": sky_linear,
@@ -238,6 +204,7 @@ def _drops_and_texture(
 def describe(event: RainEvent, camera: Camera, airlight_linear: Float[np.ndarray, "3"]) -> dict[str, Any]:
     """Every parameter of weather and camera, flat, by name and unit."""
     return {
+        "blend": LINEAR_LIGHT,
         "rain_rate_mm_h": event.rain_rate_mm_h,
         "spectrum": event.spectrum,
         "normalize": event.normalize,
@@ -247,6 +214,7 @@ def describe(event: RainEvent, camera: Camera, airlight_linear: Float[np.ndarray
         "wind_right_m_s": event.wind_m_s[0],
         "wind_away_m_s": event.wind_m_s[1],
         "turbulence_m_s": event.turbulence_m_s,
+        "highlight_linear": event.highlight_linear,
         "airlight_red_linear": float(airlight_linear[0]),
         "airlight_green_linear": float(airlight_linear[1]),
         "airlight_blue_linear": float(airlight_linear[2]),

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float, UInt8, UInt16
 
+from rainsynth.color import encode
 from rainsynth.compositing import TEXTURE_ONE, UNIT_STEPS, compose, compose_veiled, from_unit16, spread_grid
+from rainsynth.display_blend import blend_on_display
 from rainsynth.sensor import SensorNoise, through_jpeg
 
+LINEAR_LIGHT = "linear-light"  # the blend of physical rain; look-alikes have those of display_blend
 VISIBLE_ALPHA = 0.01  # a streak that covers less of the exposure changes a picture by less than about a code
 
 
@@ -40,6 +43,8 @@ class LayerViews:
     @cached_property
     def veiled_srgb8(self) -> UInt8[np.ndarray, "h w 3"]:
         """Target without streaks and noise, but with the veil, (H, W, 3) uint8."""
+        if self.parameters.get("blend", LINEAR_LIGHT) != LINEAR_LIGHT:
+            return _blended_on_display(self, np.zeros_like(self.transmission16))
         return compose_veiled(self.clean_srgb8, self.transmission16, self.airlight_linear)
 
     @cached_property
@@ -97,6 +102,8 @@ def streak_mask(streak_alpha16: UInt16[np.ndarray, "h w"]) -> Bool[np.ndarray, "
 
 def recompose(sample: LayerViews) -> UInt8[np.ndarray, "h w 3"]:
     """`rainy_srgb8` once more from the layers of a sample, rendered or stored: the same bytes."""
+    if sample.parameters.get("blend", LINEAR_LIGHT) != LINEAR_LIGHT:
+        return _blended_on_display(sample, sample.streak_alpha16)
     rainy_srgb8 = compose(
         sample.clean_srgb8,
         sample.transmission16,
@@ -108,3 +115,10 @@ def recompose(sample: LayerViews) -> UInt8[np.ndarray, "h w 3"]:
     )
     quality = sample.parameters["jpeg_quality"]
     return through_jpeg(rainy_srgb8, quality) if quality else rainy_srgb8
+
+
+def _blended_on_display(sample: LayerViews, streak16: UInt16[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
+    """The picture of a look-alike with these streaks."""
+    airlight_srgb8 = encode(sample.airlight_linear)
+    blend = sample.parameters["blend"]
+    return blend_on_display(blend, sample.clean_srgb8, streak16, sample.transmission16, airlight_srgb8)

@@ -63,9 +63,13 @@ class Background:
     def _map_m(self) -> Float[np.ndarray, "h w"]:
         return np.ascontiguousarray(self.depth_m, dtype=np.float32)
 
+    def light_linear(self, highlight_linear: float = 1.0) -> Float[np.ndarray, "rows columns 3"]:
+        """Mean linear light of a coarse grid of cells that spans the photograph; what it clips counts this much."""
+        light, clipped = self._cell_light
+        return light if highlight_linear == 1 else light + (highlight_linear - 1) * clipped
+
     @cached_property
-    def light_linear(self) -> Float[np.ndarray, "rows columns 3"]:
-        """Mean linear light of a coarse grid of cells that spans the photograph."""
+    def _cell_light(self) -> Float[np.ndarray, "2 rows columns 3"]:
         return cell_light(self.image_srgb8)
 
     @cached_property

@@ -112,8 +112,8 @@ def sample_drops(
     """
     bins = size_bins()
     end_m = np.minimum(resolved_ends_m(camera, min_streak_width_px), max(far_m, camera.near_m))
-    margins_m = _margins_m(event, camera)
-    slopes = np.array(_view_slopes(camera))
+    margins_m = margins_m_of(event, camera)
+    slopes = np.array(view_slopes(camera))
     parts_m3 = volumes_m3(camera.near_m, end_m, margins_m, slopes)
     counts = rng.poisson(drops_per_m3(event) * parts_m3.sum(axis=0))
     key = np.uint64(rng.integers(2**63))
@@ -153,20 +153,20 @@ def unresolved_optical_depth(
     return np.maximum((total_per_km + event.mist_per_km) * 1e-3 * depth_m - resolved, 0)
 
 
-def _margins_m(event: RainEvent, camera: Camera) -> Float[np.ndarray, "2 bins"]:
+def margins_m_of(event: RainEvent, camera: Camera) -> Float[np.ndarray, "2 bins"]:
     """How far outside the view pyramid, sideways and upright, a drop may be at mid-exposure and still be seen [m]."""
     bins = size_bins()
     sway_m_s = TURBULENCE_REACH * event.turbulence_m_s
     half_exposure_s = camera.exposure_s / 2
     towards_m = half_exposure_s * (abs(event.wind_m_s[1]) + sway_m_s)  # the pyramid is wider where the drop ends
-    reach_m = 0.5e-3 * (bins.horizontal_mm + camera.aperture_mm) + towards_m * max(map(abs, _view_slopes(camera)))
+    reach_m = 0.5e-3 * (bins.horizontal_mm + camera.aperture_mm) + towards_m * max(map(abs, view_slopes(camera)))
     margins_m = np.stack([reach_m, reach_m])
     margins_m[0] += half_exposure_s * (abs(event.wind_m_s[0]) + sway_m_s)
     margins_m[1] += half_exposure_s * bins.fall_speed_m_s
     return margins_m
 
 
-def _view_slopes(camera: Camera) -> tuple[float, float, float, float]:
+def view_slopes(camera: Camera) -> tuple[float, float, float, float]:
     """Left, right, top and bottom of the view pyramid per metre of distance, widened by defocus beyond the focus."""
     blur = 0.5e-3 * camera.aperture_mm / camera.focus_m
     return (

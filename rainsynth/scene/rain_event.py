@@ -20,7 +20,8 @@ class RainEvent:
     of mist and spray, which often veils more than the drops do. `sky_linear` is the zenith luminance of the overcast
     sky that lights the drops, 1.0 = diffuse white of the photograph: about 1.3 when it is exposed for white, 4 when
     for a dark subject before a bright sky. `airlight_linear` is the colour of the veil in linear RGB. None estimates
-    either from the photograph.
+    either from the photograph. `highlight_linear` is the luminance of what the photograph clips to its white: lamps at
+    dusk are 10 to 100 times as bright as it shows them, and light the drops before them accordingly.
     """
 
     rain_rate_mm_h: float
@@ -32,6 +33,7 @@ class RainEvent:
     mist_per_km: float = 0.0
     sky_linear: float | None = None
     airlight_linear: tuple[float, float, float] | None = None
+    highlight_linear: float = 1.0
 
     def __post_init__(self) -> None:
         check_rain(self.rain_rate_mm_h, self.spectrum)
@@ -43,6 +45,7 @@ class RainEvent:
         check_number(self.mist_per_km, 0, 1000, "RainEvent.mist_per_km", "Dense fog is about 40 per km.")
         if self.sky_linear is not None:
             check_number(self.sky_linear, 0, 100, "RainEvent.sky_linear", "1.0 is diffuse white.")
+        check_number(self.highlight_linear, 1, 10_000, "RainEvent.highlight_linear", "1 is the photograph's own white.")
         if self.airlight_linear is not None:
             if np.shape(self.airlight_linear) != (3,):
                 raise InputError(f"RainEvent.airlight_linear must be a colour (R, G, B), got {self.airlight_linear!r}.")

@@ -35,6 +35,7 @@ UNITS = {
     "wind_away_m_s": "m/s",
     "turbulence_m_s": "m/s",
     "sky_linear": "white",
+    "highlight_linear": "white",
     "airlight_red_linear": "white",
     "airlight_green_linear": "white",
     "airlight_blue_linear": "white",
@@ -57,9 +58,18 @@ UNITS = {
 
 
 def parameter_table(rows: list[dict[str, Any]]) -> np.ndarray:
-    """Parameters of samples as a structured array: text, bool, int64 or float64 by the first row's types."""
-    fields = [(name, _column_type([row[name] for row in rows])) for name in rows[0]]
-    return np.array([tuple(_cell(row[name]) for name, _ in fields) for row in rows], dtype=fields)
+    """Parameters of samples as a structured array: text, bool, int64 or float64 by the first value of each name.
+
+    A sample that lacks a parameter of another has NaN there, or no text.
+    """
+    first: dict[str, Any] = {}
+    for row in rows:
+        first = row | first if first else dict(row)
+    missing = [name for name in first if any(name not in row for row in rows)]
+    types = {name: _column_type([row[name] for row in rows if name in row]) for name in first}
+    types |= {name: np.float64 for name in missing if not isinstance(first[name], str)}
+    blank = {name: "" if isinstance(first[name], str) else np.nan for name in missing}
+    return np.array([tuple(_cell((blank | row)[name]) for name in first) for row in rows], dtype=list(types.items()))
 
 
 def code_sha256() -> str:

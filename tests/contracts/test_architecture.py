@@ -19,15 +19,16 @@ PACKAGES = ("rainsynth", "mspfn", "pipelines")
 FLOW = (
     ("checks", "first_use"),
     ("color", "counters", "bands", "seeding", "pictures"),
-    ("metrics",),
+    ("metrics", "fingerprint"),
     ("physics", "measure"),
     ("scene",),
-    ("optics", "presets", "lookalikes"),
+    ("optics", "presets"),
     ("sensor",),
     ("compositing", "display_blend"),
+    ("lookalikes",),
     ("sample",),
     ("render",),
-    ("sequence",),
+    ("sequence", "named_rain"),
     ("shards", "augment"),
 )
 RANK = {part: rank for rank, parts in enumerate(FLOW) for part in parts}

@@ -15,8 +15,9 @@ from scipy.stats import kstest
 import rainsynth
 from rainsynth.color import decode
 from rainsynth.compositing import TEXTURE_ONE, compose
+from rainsynth.named_rain import add_rain
 from rainsynth.presets import PRESETS
-from rainsynth.render import add_rain, render_rain
+from rainsynth.render import render_rain
 from rainsynth.sample import RainSample, recompose
 from rainsynth.scene.background import Background, ground_plane_depth_m
 from rainsynth.scene.camera import Camera

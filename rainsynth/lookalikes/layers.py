@@ -1,0 +1,100 @@
+"""The layers of one picture of a look-alike, ready for `display_blend`.
+
+Look-alike: statistics taken from the set's pairs, or from its maker's generator (see `sets`). Nothing in it is a
+measured drop: streaks are lines on the picture, and the same depth map gives another veil in every set.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8, UInt16
+
+from rainsynth.checks import InputError, check_choice, check_in_range
+from rainsynth.display_blend import STEPS_PER_CODE, UNIT_STEPS
+from rainsynth.lookalikes.noise import blurred_noise_codes
+from rainsynth.lookalikes.ranges import Parameters
+from rainsynth.lookalikes.sets import LOOKALIKES
+from rainsynth.lookalikes.streaks import summed_layers_codes
+
+WHITE_CODE = 255
+VISIBLE_CODES = 10  # a pixel counts as covered by streaks above this, as in rainsynth.measure
+DEPTH_BLUR_PX = 5.0  # imgaussfilt(dep, 5) of Outdoor-Rain's generator
+LEAST_DISPARITY = 0.1  # 1 / (disparity + 0.1) of the same
+
+RECIPES = {"lines": summed_layers_codes, "blurred noise": blurred_noise_codes}
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class LookAlikeLayers:
+    """What `display_blend.blend_on_display` needs besides the photograph, and the numbers that made it.
+
+    `streak_alpha16` holds S in steps of 1/65535 of 255 codes (257 steps a code), `transmission16` t in steps of
+    1/65535. `parameters` holds every drawn number by name and unit.
+    """
+
+    blend: str
+    streak_alpha16: UInt16[np.ndarray, "h w"]
+    transmission16: UInt16[np.ndarray, "h w"]
+    airlight_srgb8: UInt8[np.ndarray, "3"]
+    parameters: Parameters
+
+
+def draw_look_alike(name: str, depth_m: Float[np.ndarray, "h w"], rng: np.random.Generator) -> LookAlikeLayers:
+    """Streaks and veil of one picture of the look-alike `name`, of the shape of `depth_m` (H, W) [m].
+
+    Rain100L and Rain100H: statistics taken from the sets' pairs; depth gives the shape alone, and S is of whole codes.
+    Outdoor-Rain: its authors' generator, on depth relative to the nearest point. RainCityscapes: its paper's formulas,
+    on depth in metres. Raises InputError for an unknown name, and for depth that is not a positive map.
+    """
+    check_choice(name, tuple(LOOKALIKES), "name")
+    check_depth(depth_m)
+    look_alike = LOOKALIKES[name]
+    drawn = look_alike.draw(rng)
+    height_px, width_px = depth_m.shape
+    streaks = np.minimum(RECIPES[look_alike.recipe](height_px, width_px, drawn, rng), WHITE_CODE)
+    if look_alike.blend == "additive":
+        streaks, transmission = np.floor(streaks), np.ones(depth_m.shape, dtype=np.float32)
+    elif look_alike.blend == "heavy-rain":
+        transmission = heavy_rain_transmission(depth_m, drawn["veil_strength"])
+    else:
+        transmission = np.exp(np.float32(-drawn["fog_per_m"]) * depth_m)
+        streaks *= np.exp(np.float32(-drawn["fading_per_m"]) * np.maximum(depth_m, np.float32(drawn["full_depth_m"])))
+        streaks = np.minimum(streaks, WHITE_CODE * transmission)  # R + F <= 1: no light is taken from B twice
+    return LookAlikeLayers(
+        blend=look_alike.blend,
+        streak_alpha16=np.rint(streaks * STEPS_PER_CODE).astype(np.uint16),
+        transmission16=np.rint(transmission * UNIT_STEPS).astype(np.uint16),
+        airlight_srgb8=np.full(3, round(WHITE_CODE * drawn.get("airlight_fraction", 0)), dtype=np.uint8),
+        parameters={"look_alike": name} | drawn | measured(streaks, transmission),
+    )
+
+
+def heavy_rain_transmission(depth_m: Float[np.ndarray, "h w"], veil_strength: float) -> Float[np.ndarray, "h w"]:
+    """t = exp(-beta d), with d = 1 / (disparity + 0.1) over its largest value, smoothed by 5 px.
+
+    Disparity, relative, is nearest depth over depth: d runs from 0.09 for the nearest point of a deep scene to 1.
+    """
+    relative = 1 / (depth_m.min() / depth_m + np.float32(LEAST_DISPARITY))
+    smooth = cv2.GaussianBlur(relative / relative.max(), (0, 0), DEPTH_BLUR_PX)
+    return np.exp(np.float32(-veil_strength) * smooth)
+
+
+def measured(streaks: Float[np.ndarray, "h w"], transmission: Float[np.ndarray, "h w"]) -> Parameters:
+    """What came out of the numbers: coverage above 10 codes, mean level [codes], mean transmission."""
+    return {
+        "coverage_fraction": float(np.mean(streaks > VISIBLE_CODES)),
+        "mean_streak_codes": float(streaks.mean()),
+        "mean_transmission": float(transmission.mean()),
+    }
+
+
+def check_depth(depth_m: Any) -> None:
+    """Raise InputError unless depth is a map (H, W) of positive, finite float32 [m]."""
+    shape, dtype = np.shape(depth_m), getattr(depth_m, "dtype", None)
+    if dtype != np.float32 or len(shape) != 2 or min(shape) < 1:
+        raise InputError(f"depth_m must be a float32 map (H, W) in metres, got {dtype} {shape}.")
+    check_in_range(depth_m, 1e-3, 1e6, "depth_m", "Fill unknown depth first.")
