@@ -55,6 +55,7 @@ def slant_deg(table: np.ndarray) -> Values:
     """
     if not {"wind_right_m_s", "rain_rate_mm_h"} <= set(table.dtype.names or ()):
         return np.empty(0)
+    table = table[np.isfinite(table["rain_rate_mm_h"])]
     rate_mm_h = table["rain_rate_mm_h"].astype(np.float64)
     diameter_mm = np.clip(MEDIAN_DIAMETER_MM * rate_mm_h**MEDIAN_DIAMETER_POWER, 0.2, 5.0)
     return np.degrees(np.arctan2(table["wind_right_m_s"], fall_speed_m_s(diameter_mm)))
@@ -100,7 +101,8 @@ def _edges(values: Values, logarithmic: bool) -> Values:
 
 
 def _column(table: np.ndarray, name: str) -> Values:
-    return table[name].astype(np.float64) if name in (table.dtype.names or ()) else np.empty(0)
+    values = table[name].astype(np.float64) if name in (table.dtype.names or ()) else np.empty(0)
+    return values[np.isfinite(values)]
 
 
 def _depths_m(samples: Sequence[tuple[ShardSet, int]]) -> Values:

@@ -12,9 +12,9 @@ from pipelines.inspect_page import write_page
 from pipelines.sheets import contact_sheet, grey_picture
 from rainsynth.checks import InputError, check_count
 from rainsynth.pictures import write_picture
-from rainsynth.presets import RAIN_CLASSES, rain_class
+from rainsynth.presets import RAIN_CLASSES, UNKNOWN_CLASS, rain_class
 from rainsynth.shards.reader import ShardSet, open_shards
-from rainsynth.shards.schema import SHARD_GLOB
+from rainsynth.shards.schema import SHARD_GLOB, join_tables
 
 ALPHA_WHITE = 0.25  # streak coverage that is shown as white
 MAX_SHARDS = 1000  # of a larger data set, so many are looked at, evenly spread
@@ -82,13 +82,17 @@ def open_data_set(path: Path) -> DataSet:
         parts.append("" if path.is_file() else files[place].parent.relative_to(path).as_posix().strip("."))
         tables.append(opened.table)
         opened.close()
-    return DataSet(shards, parts, np.concatenate(tables), len(files))
+    return DataSet(shards, parts, join_tables(tables), len(files))
 
 
 def class_table(table: np.ndarray) -> list[dict[str, str]]:
     """Samples, rates, input PSNR, coverage, transmission and difficulty of each class of rain, as text."""
     classes = np.array([rain_class(rate) for rate in table["rain_rate_mm_h"]])
-    return [_table_row("class", name, table[classes == name]) for name in RAIN_CLASSES if (classes == name).any()]
+    return [
+        _table_row("class", name, table[classes == name])
+        for name in (*RAIN_CLASSES, UNKNOWN_CLASS)
+        if (classes == name).any()
+    ]
 
 
 def _part_rows(data: DataSet) -> list[dict[str, str]]:
@@ -98,17 +102,22 @@ def _part_rows(data: DataSet) -> list[dict[str, str]]:
 
 
 def _table_row(title: str, name: str, part: np.ndarray) -> dict[str, str]:
-    rates = part["rain_rate_mm_h"]
-    row = {title: name, "samples": str(len(part)), "mm/h": f"{rates.min():.2g} to {rates.max():.3g}"}
+    rates = part["rain_rate_mm_h"][np.isfinite(part["rain_rate_mm_h"])]
+    told = f"{rates.min():.2g} to {rates.max():.3g}" if len(rates) else "-"
+    row = {title: name, "samples": str(len(part)), "mm/h": told}
     columns = part.dtype.names or ()
     if "psnr_y_db" in columns:
         finite = part["psnr_y_db"][np.isfinite(part["psnr_y_db"])]
         row["PSNR-Y of input"] = f"{finite.mean():.1f} dB" if len(finite) else "-"
-    row["covered"] = f"{100 * part['coverage_fraction'].mean():.1f} %"
-    row["transmission"] = f"{part['mean_transmission'].mean():.2f}"
-    row["drops"] = f"{part['drop_count'].mean():.0f}"
-    if "difficulty" in columns:
-        row["difficulty"] = f"{part['difficulty'].mean():.2f}"
+    for key, column, form in (
+        ("covered", "coverage_fraction", "{:.1%}"),
+        ("transmission", "mean_transmission", "{:.2f}"),
+        ("drops", "drop_count", "{:.0f}"),
+        ("difficulty", "difficulty", "{:.2f}"),
+    ):
+        if column in columns:
+            known = part[column][np.isfinite(part[column])]
+            row[key] = form.format(known.mean()) if len(known) else "-"
     return row
 
 
@@ -125,10 +134,12 @@ def _summary(data: DataSet) -> str:
 def _row(shards: ShardSet, index: int) -> list[tuple[str, np.ndarray]]:
     sample = shards[index]
     values = sample.parameters
-    exposure = f"1/{1 / values['exposure_s']:.0f} s"
+    told = [str(values["preset"])] if values.get("preset") else []
+    if np.isfinite(values.get("rain_rate_mm_h", np.nan)) and "exposure_s" in values:
+        told = [f"{values['rain_rate_mm_h']:.1f} mm/h", f"1/{1 / values['exposure_s']:.0f} s", *told]
     pictures = [
-        (f"clean (sample {values['index']})", sample.clean_srgb8),
-        (f"rainy: {values['rain_rate_mm_h']:.1f} mm/h, {exposure}, {values['preset']}", sample.rainy_srgb8),
+        (f"clean (sample {values.get('index', index)})", sample.clean_srgb8),
+        (f"rainy: {', '.join(told)}" if told else "rainy", sample.rainy_srgb8),
     ]
     stored = shards.layer_names(index)
     if "transmission16" in stored:

@@ -19,7 +19,7 @@ from rainsynth.sample import LayerViews, RainSample, recompose
 from rainsynth.seeding import sample_keys
 from rainsynth.sensor import SensorNoise
 from rainsynth.shards.opened import OpenShard, ShardHead, checked_table
-from rainsynth.shards.schema import COMPOSED_FROM, SHARD_GLOB
+from rainsynth.shards.schema import COMPOSED_FROM, SHARD_GLOB, join_tables
 from rainsynth.shards.tiles import Span
 
 OPEN_FILES = 256  # a file descriptor and the places of its tiles each: about 0.1 MB
@@ -111,7 +111,7 @@ class ShardSet(Sequence[StoredSample]):
             with _reading(shard):
                 self._heads.append(ShardHead.read(shard))
         self._ends = list(accumulate(len(head.table) for head in self._heads))
-        self._table, self.units = self._joined([head.table for head in self._heads]), self._heads[0].units
+        self._table, self.units = join_tables([head.table for head in self._heads]), self._heads[0].units
         self._background_row = np.concatenate([head.background_row for head in self._heads])
         self._size_px = np.stack([self._table["height_px"], self._table["width_px"]], axis=1).tolist()
 
@@ -137,7 +137,7 @@ class ShardSet(Sequence[StoredSample]):
     @cached_property
     def backgrounds(self) -> np.ndarray:
         """Name and SHA-256 of the photographs of every shard, shard after shard; one in two shards stands twice."""
-        return self._joined([head.backgrounds for head in self._heads])
+        return join_tables([head.backgrounds for head in self._heads])
 
     @cached_property
     def background_rows(self) -> Int[np.ndarray, "n"]:
@@ -239,14 +239,6 @@ class ShardSet(Sequence[StoredSample]):
         while len(self._open) > OPEN_FILES:
             self._open.pop(next(iter(self._open)), None)
         return shard
-
-    def _joined(self, tables: list[np.ndarray]) -> np.ndarray:
-        for path, table in zip(self.paths, tables, strict=True):
-            if table.dtype.names != tables[0].dtype.names:
-                raise InputError(
-                    f"{path} must have the columns of {self.paths[0]}, got others. Keep them in two folders."
-                )
-        return np.concatenate(tables)
 
 
 def open_shards(path: Path | str) -> ShardSet:

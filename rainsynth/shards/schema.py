@@ -72,6 +72,29 @@ def parameter_table(rows: list[dict[str, Any]]) -> np.ndarray:
     return np.array([tuple(_cell((blank | row)[name]) for name in first) for row in rows], dtype=list(types.items()))
 
 
+def join_tables(tables: list[np.ndarray]) -> np.ndarray:
+    """Parameter tables one after the other; a column that some lack is NaN there, or no text.
+
+    Look-alikes and imported pairs have other columns than physical rain.
+    """
+    if all(table.dtype == tables[0].dtype for table in tables):
+        return np.concatenate(tables)
+    names = list(dict.fromkeys(name for table in tables for name in table.dtype.names or ()))
+    columns = [_joined_column(tables, name) for name in names]
+    joined = np.empty(len(columns[0]), dtype=[(name, c.dtype) for name, c in zip(names, columns, strict=True)])
+    for name, column in zip(names, columns, strict=True):
+        joined[name] = column
+    return joined
+
+
+def _joined_column(tables: list[np.ndarray], name: str) -> np.ndarray:
+    there = [table.dtype[name] for table in tables if name in (table.dtype.names or ())]
+    blank = np.zeros(1, there[0]) if there[0].kind == "S" else np.full(1, np.nan)
+    return np.concatenate(
+        [table[name] if name in (table.dtype.names or ()) else np.repeat(blank, len(table)) for table in tables]
+    )
+
+
 def code_sha256() -> str:
     """Hash of the package's own source: two shards with the same hash were made by the same code."""
     folder = Path(rainsynth.__file__).parent

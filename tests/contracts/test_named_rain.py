@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import rainsynth
+from pipelines.inspect import inspect
 from rainsynth.checks import InputError
 from rainsynth.lookalikes import LOOKALIKES
 from rainsynth.named_rain import render_preset
@@ -88,3 +89,14 @@ def test_physical_rain_and_look_alikes_share_a_shard(photo, tmp_path: Path):
     own = set(samples[1].parameters) - set(samples[0].parameters)
     assert own  # direction, length, ... of the look-alike
     assert all(np.isnan(shards.table[name][0]) for name in own if shards.table.dtype[name].kind == "f")
+
+
+def test_a_data_set_of_unlike_shards_has_one_table_and_can_be_inspected(photo, tmp_path: Path):
+    for number, names in enumerate((["heavy", "drizzle"], ["rain100h", "rain100l"])):
+        samples = [rainsynth.add_rain(photo, preset=name, seed=7, index=i) for i, name in enumerate(names)]
+        write_shard(tmp_path / f"shard-0000{number}.h5", samples, [Provenance("photo.png", "0" * 64)] * 2, {})
+    table = rainsynth.open_shards(tmp_path).table
+    assert table["preset"].tolist() == [b"heavy", b"drizzle", b"rain100h", b"rain100l"]
+    assert np.isfinite(table["rain_rate_mm_h"]).tolist() == [True, True, False, False]
+    assert [row["class"] for row in inspect(tmp_path, tmp_path / "sheet.png")] == ["light", "heavy", "unknown"]
+    assert (tmp_path / "sheet.png").exists()
