@@ -49,6 +49,7 @@ UNITS = {
     "full_well_e": "electrons",
     "read_noise_e": "electrons",
     "coverage_fraction": "1",
+    "difficulty": "1",
     "mean_transmission": "1",
     "min_streak_width_px": "px",
     "psnr_y_db": "dB",

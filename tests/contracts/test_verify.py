@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.generate import generate
+from pipelines.exchange import import_pairs
+from pipelines.generate import generate, make_shard, plan
 from pipelines.generate_config import GenerateConfig, MixturePart, PhotographsConfig
 from pipelines.histograms import slant_deg
 from pipelines.inspect import inspect, open_data_set
-from pipelines.photographs import sha256_of
+from pipelines.photographs import sha256_of, survey
 from pipelines.verify import verify
 from rainsynth.physics.fall_speed import fall_speed_m_s
 from rainsynth.shards import opened
@@ -166,3 +167,23 @@ def test_streaks_slant_as_wind_and_fall_speed_say() -> None:
     )
     speed_m_s = float(fall_speed_m_s(np.array([0.895 * 10**0.21]))[0])
     assert slant_deg(table) == pytest.approx(np.degrees(np.arctan([0, 5 / speed_m_s, -5 / speed_m_s])), rel=1e-3)
+
+
+def test_inspect_shows_samples_without_a_rain_rate(whole: Path, tmp_path: Path) -> None:
+    config = GenerateConfig(
+        data=PhotographsConfig(photographs=str(whole.parent / "photos")),
+        samples=4,
+        mixture=(MixturePart(preset="rain100h"), MixturePart(preset="heavy")),
+    )
+    for task in plan(config, survey(whole.parent / "photos")):
+        make_shard(config, task, str(tmp_path))
+    rows = inspect(tmp_path, tmp_path / "sheet.png", rows=4)
+    assert [(row["class"], row["samples"]) for row in rows] == [("heavy", "2"), ("unknown", "2")]
+    assert rows[1]["mm/h"] == "-"
+
+
+def test_inspect_shows_imported_pairs(whole: Path, tmp_path: Path) -> None:
+    for kind in ("input", "target"):
+        shutil.copytree(whole.parent / "photos", tmp_path / "pairs" / kind)
+    import_pairs(tmp_path / "pairs", tmp_path / "out")
+    assert [row["samples"] for row in inspect(tmp_path / "out", tmp_path / "sheet.png", rows=2)] == ["4"]
