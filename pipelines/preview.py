@@ -70,6 +70,7 @@ def layer_sheet(background: Background, seed: int) -> UInt8[np.ndarray, "h w 3"]
                 ("clean_srgb8", sample.clean_srgb8),
                 ("veiled_srgb8", sample.veiled_srgb8),
                 ("rainy_srgb8", sample.rainy_srgb8),
+                ("texture, 0.9 to 1.1", grey_picture(sample.texture - 0.9, 0.2)),
             ],
             [
                 ("streak_alpha, white at 0.25", grey_picture(sample.streak_alpha, 0.25)),
