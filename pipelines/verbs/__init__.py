@@ -1,0 +1,1 @@
+"""The verbs of the command `rainsynth`, grouped by what they work on."""
