@@ -7,15 +7,13 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
 
+from mspfn.pair_source import SRGB8
+from mspfn.picture_cache import CACHE_BYTES, PictureCache
 from rainsynth.checks import InputError
 from rainsynth.pictures import list_photos, photo_size_px, read_photo
 
 INPUT_FOLDER, TARGET_FOLDER = "input", "target"
-CACHE_BYTES = 2**30  # decoded pictures that are kept: reading a PNG anew takes ten times as long as a crop of a shard
-
-SRGB8 = UInt8[np.ndarray, "h w 3"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,10 +33,11 @@ class PairFolder:
     """Pairs of a folder in the order of their names: len(), [i], .crop(i, top, left, size), .table.
 
     The columns of `table` are name, height_px, width_px and rain_rate_mm_h, which nobody knows here: NaN.
+    Decoded pictures are kept up to `cache_bytes`.
     Raises InputError unless both sub-folders hold the same names, and each pair has one size.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, cache_bytes: int = CACHE_BYTES) -> None:
         self.path = Path(path)
         inputs, targets = (names_in(self.path / folder) for folder in (INPUT_FOLDER, TARGET_FOLDER))
         single = sorted(set(inputs) ^ set(targets))
@@ -48,15 +47,14 @@ class PairFolder:
                 f"got {len(single)} in one only, such as {single[0]}."
             )
         self.names = inputs
-        self._decoded: dict[Path, SRGB8] = {}
-        self._decoded_bytes = 0
+        self.decoded = PictureCache(read_photo, bytes_of, cache_bytes)
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitem__(self, index: int) -> FolderPair:
         name = self.names[index]
-        pair = FolderPair(*(self._picture(self.path / folder / name) for folder in (INPUT_FOLDER, TARGET_FOLDER)))
+        pair = FolderPair(*(self.decoded[self.path / folder / name] for folder in (INPUT_FOLDER, TARGET_FOLDER)))
         if pair.rainy_srgb8.shape != pair.clean_srgb8.shape:
             raise InputError(
                 f"{self.path} must hold pairs of one size, got {pair.rainy_srgb8.shape[:2]} and "
@@ -83,16 +81,12 @@ class PairFolder:
         rows = [(name.encode(), *size, np.nan) for name, size in zip(self.names, sizes, strict=True)]
         return np.array(rows, dtype=columns)
 
-    def _picture(self, path: Path) -> SRGB8:
-        if path in self._decoded:
-            return self._decoded[path]
-        picture = read_photo(path)
-        if self._decoded_bytes + picture.nbytes <= CACHE_BYTES:  # what does not fit is read anew each time
-            self._decoded[path] = picture
-            self._decoded_bytes += picture.nbytes
-        return picture
-
 
 def names_in(folder: Path) -> list[str]:
     """Pictures of a folder, by their path inside it."""
     return [path.relative_to(folder).as_posix() for path in list_photos(folder)]
+
+
+def bytes_of(picture: SRGB8) -> int:
+    """Memory that a decoded picture takes."""
+    return picture.nbytes

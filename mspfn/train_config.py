@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from mspfn.curriculum import CurriculumConfig
-from mspfn.dataset import TARGETS
+from mspfn.data_config import FOLDERS, FORBID_UNKNOWN_KEYS, DataConfig
 from mspfn.losses import LOSSES
 from mspfn.networks import build_network
 from rainsynth.checks import InputError, check_choice, check_count, check_in_range
@@ -19,7 +19,7 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 DEVICES = ("auto", "cpu", "cuda")
 MAX_STEPS = 100_000_000
 
-FORBID_UNKNOWN_KEYS = {"extra": "forbid"}  # read by pydantic, where a config comes from a file
+VALIDATION_FOLDERS = ("validation_shards", "validation_pairs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,45 +40,6 @@ class NetworkChoice:
     def __post_init__(self) -> None:
         with torch.device("meta"):  # shapes without memory: a config that loads can be built
             build_network(self.name, **self.overrides)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataConfig:
-    """What is learned from; exactly one of `shards` and `pairs`.
-
-    shards                          folder of shards, as `rainsynth generate` writes them
-    pairs                           folder with input/ and target/ of equal names
-    target                          "clean": take off all rain; "veiled": streaks only (shards only)
-    patch_px, batch_size            side and number of the square windows of a step
-    turns                           turn windows by quarters; see TrainingPairs for why not
-    validation_shards               other photographs' shards to measure on while training; None: none
-    validation_samples_per_class    samples of each class of rain in that measurement
-    validation_crop_px              side of their centre windows, or the picture's where that is smaller
-    """
-
-    __pydantic_config__ = FORBID_UNKNOWN_KEYS
-
-    shards: str | None = None
-    pairs: str | None = None
-    target: str = "clean"
-    patch_px: int = 96
-    batch_size: int = 8
-    turns: bool = False
-    validation_shards: str | None = None
-    validation_samples_per_class: int = 8
-    validation_crop_px: int = 256
-
-    def __post_init__(self) -> None:
-        if (self.shards is None) == (self.pairs is None):
-            given = "neither" if self.shards is None else "both"
-            raise InputError(f"data must name exactly one of data.shards and data.pairs, got {given}.")
-        check_choice(self.target, TARGETS, "data.target")
-        if self.pairs is not None and self.target != "clean":
-            raise InputError("data.target must be clean with data.pairs, got veiled. Its target/ is what there is.")
-        check_count(self.patch_px, 8, 4096, "data.patch_px")
-        check_count(self.batch_size, 1, 4096, "data.batch_size")
-        check_count(self.validation_samples_per_class, 1, 10_000, "data.validation_samples_per_class")
-        check_count(self.validation_crop_px, 16, 4096, "data.validation_crop_px")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,12 +118,15 @@ class TrainConfig:
         return resolved
 
     def recorded(self) -> dict[str, Any]:
-        """The resolved config as files keep it: of folders the last name alone, so that it says what, not where.
+        """The resolved config as files keep it: without what does not make the weights.
 
-        The same data in another place makes the same files, and a run goes on after its data has moved.
+        Of folders there is the last name alone, so that it says what, not where: the same data in another place makes
+        the same files, and a run goes on after its data has moved. The number of workers is left out.
         """
         recorded = self.resolved()
-        for name in ("shards", "pairs", "validation_shards"):
-            if recorded["data"][name] is not None:
-                recorded["data"][name] = Path(recorded["data"][name]).name
+        del recorded["data"]["workers"]
+        for group in (recorded["data"], *recorded["data"]["sources"]):
+            for name in (*FOLDERS, *VALIDATION_FOLDERS):
+                if group.get(name) is not None:
+                    group[name] = Path(group[name]).name
         return recorded

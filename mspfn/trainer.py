@@ -16,16 +16,15 @@ from typing import Any, NamedTuple
 import torch
 
 from mspfn.checkpoint import save_weights
-from mspfn.dataset import PairSource, Prefetcher, TrainingPairs, to_tensor
+from mspfn.dataset import Prefetcher, TrainingPairs, to_tensor
 from mspfn.inference import inference_precision
 from mspfn.losses import build_loss
-from mspfn.pair_folder import PairFolder
+from mspfn.mixture import training_mixture, validation_mixture
 from mspfn.run_folder import Log, RunFolder
 from mspfn.train_config import OptimizerConfig, TrainConfig
 from mspfn.training_state import TrainingState
 from mspfn.validation import ValidationSet
 from rainsynth.checks import InputError
-from rainsynth.shards import open_shards
 
 MAX_SKIPPED_IN_A_ROW = 100
 
@@ -74,7 +73,7 @@ def train(
         state.restore(checkpoint)
     log_bytes = checkpoint.log_bytes if checkpoint is not None else 0
 
-    with Log(run.log_path, log_bytes) as log, Prefetcher(pairs.pictures, config.steps) as batches:
+    with Log(run.log_path, log_bytes) as log, Prefetcher(pairs.pictures, config.steps, config.data.workers) as batches:
         while state.step < config.steps:
             started_s = perf_counter()
             rainy, target = (to_tensor(pictures).to(device) for pictures in batches.take(state.step))
@@ -134,9 +133,8 @@ def training_precision(name: str, device: torch.device) -> torch.dtype:
 def training_pairs(config: TrainConfig) -> TrainingPairs:
     """The data of a run."""
     data = config.data
-    source: PairSource = PairFolder(data.pairs) if data.pairs is not None else open_shards(str(data.shards))
     return TrainingPairs(
-        source,
+        training_mixture(data, config.seed),
         patch_px=data.patch_px,
         batch_size=data.batch_size,
         steps=config.steps,
@@ -144,16 +142,18 @@ def training_pairs(config: TrainConfig) -> TrainingPairs:
         curriculum=config.curriculum,
         target=data.target,
         turns=data.turns,
+        clean_fraction=data.clean_fraction,
+        degradations=data.degradations,
     )
 
 
 def validation_set(config: TrainConfig) -> ValidationSet | None:
     """What a run is measured on while it trains, if anything."""
-    data = config.data
-    if data.validation_shards is None:
+    data, source = config.data, validation_mixture(config.data)
+    if source is None:
         return None
     return ValidationSet(
-        open_shards(data.validation_shards),
+        source,
         samples_per_class=data.validation_samples_per_class,
         crop_px=data.validation_crop_px,
         target=data.target,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from torch import nn
 
-from mspfn.dataset import Pair, PairSource, target_of
 from mspfn.inference import derain
+from mspfn.pair_source import Pair, PairSource, target_of
 from rainsynth.metrics import psnr_y
 from rainsynth.presets import RAIN_CLASSES, UNKNOWN_CLASS, rain_class
 

@@ -42,7 +42,9 @@ NOT_IN_RAINSYNTH = {
 }  # fmt: skip
 # A transform of albumentations declares its arguments as a pydantic model.
 KNOWN_TO_AUGMENT = {"albumentations", "pydantic"}
-KNOWN_TO_MSPFN = {"shards", "metrics", "render", "presets", "sample", "checks", "pictures"}
+KNOWN_TO_MSPFN = {
+    "shards", "metrics", "render", "named_rain", "lookalikes", "presets", "scene", "sample", "checks", "pictures",
+}  # fmt: skip
 SRGB_CONSTANTS = {12.92, 1.055, 0.04045, 0.0031308}  # IEC 61966-2-1
 HOMES_OF_SRGB = {"rainsynth/color.py", "mspfn/dataset.py"}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mspfn.data_config import EVERY_CLASS, PresetChoice
 from mspfn.train_config import TrainConfig
 from pipelines.config import load_config, plain_values
 from pipelines.generate_config import GenerateConfig
@@ -29,6 +30,39 @@ def test_settings_lie_on_top_of_the_file() -> None:
     config = load_config(GenerateConfig, path, ["data.photographs=elsewhere", "samples=7", "size_px=96"], seed=3)
     assert (config.data.photographs, config.samples, config.size_px, config.seed) == ("elsewhere", 7, 96, 3)
     assert plain_values(config)["mixture"][0] == {"preset": "light", "weight": 1.0, "rain_rate_mm_h": None}
+
+
+def test_every_kind_of_training_data_can_be_set_in_a_line() -> None:
+    def data(path: str, *settings: str):
+        return load_config(TrainConfig, CONFIGS / "train" / path, settings).data
+
+    assert data("mspfn_tiny.yaml", "data.shards=elsewhere").shards == "elsewhere"
+    other = data("mspfn_tiny.yaml", "data.shards=null", "data.pairs=pairs", "data.target=clean")
+    assert (other.shards, other.pairs) == (None, "pairs")
+    assert data("mspfn_tiny.yaml", "data.shards=null", "data.photographs=photos").presets == EVERY_CLASS
+    rendered = data("mspfn_small_rendered.yaml", "data.presets=[{preset: heavy, rain_rate_mm_h: [20, 30]}]")
+    assert rendered.presets == (PresetChoice(preset="heavy", rain_rate_mm_h=(20, 30)),)
+    mixed = data("mspfn_small_mixture.yaml", "data.sources=[{shards: a, weight: 3}, {photographs: b}]")
+    assert [(source.shards, source.photographs, source.weight) for source in mixed.sources] == [
+        ("a", None, 3),
+        (None, "b", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["data.photographs=x"], "data must name exactly one of .*, got shards and photographs"),
+        (["data.shards=null"], "data must name exactly one of .*, got none"),
+        (["data.shards=null", "data.photographs=x", "data.presets=[{preset: hevy}]"], "preset must be .*got 'hevy'"),
+        (["data.shards=null", "data.sources=[{shards: a, pairs: b}]"], "a source must name .*, got shards and pairs"),
+        (["data.shards=null", "data.sources=[{shard: a}]"], "data.sources.0.shard must be a known key"),
+    ],
+)
+def test_wrong_training_data_is_refused_in_one_line(settings: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        load_config(TrainConfig, CONFIGS / "train" / "mspfn_tiny.yaml", settings)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

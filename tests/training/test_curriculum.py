@@ -6,6 +6,7 @@ import pytest
 from mspfn.curriculum import (
     CURRICULA,
     CurriculumConfig,
+    SampleRates,
     check_rates,
     open_rates_mm_h,
     sample_probabilities,
@@ -14,32 +15,41 @@ from mspfn.curriculum import (
 from rainsynth.checks import InputError
 
 RATES_MM_H = np.random.default_rng(3).permutation(np.geomspace(0.5, 128, 400))
+SAMPLES = SampleRates(RATES_MM_H)
+LIGHT_FIRST = CurriculumConfig(name="light-to-heavy", start_rain_rate_mm_h=2, replay_fraction=0.2)
 
 
 def opened(config, progress, rates=RATES_MM_H):
-    return sample_probabilities(config, progress, rates) > 0
+    return sample_probabilities(config, progress, SampleRates(rates)) > 0
+
+
+def of_sources(*sources, weights):
+    """Samples of sources with these rates, each drawn alike within its source."""
+    counts = [len(rates) for rates in sources]
+    share = np.repeat(np.array(weights) / np.sum(weights) / counts, counts)
+    return SampleRates(np.concatenate(sources).astype(float), share, np.repeat(np.arange(len(counts)), counts))
 
 
 @pytest.mark.parametrize("name", CURRICULA)
 @pytest.mark.parametrize("progress", [0.0, 0.1, 0.3, 0.5, 1.0])
 def test_probabilities_sum_to_one_and_are_never_negative(name, progress):
-    probabilities = sample_probabilities(CurriculumConfig(name=name), progress, RATES_MM_H)
+    probabilities = sample_probabilities(CurriculumConfig(name=name), progress, SAMPLES)
     assert probabilities.shape == RATES_MM_H.shape
     assert probabilities.min() >= 0
     assert probabilities.sum() == pytest.approx(1, abs=1e-12)
 
 
 def test_uniform_gives_every_sample_the_same_probability_even_of_unknown_rate():
-    rates = np.full(7, np.nan)
-    check_rates(CurriculumConfig(), rates)
-    np.testing.assert_allclose(sample_probabilities(CurriculumConfig(), 0.3, rates), 1 / 7)
+    samples = SampleRates(np.full(7, np.nan))
+    check_rates(CurriculumConfig(), samples)
+    np.testing.assert_allclose(sample_probabilities(CurriculumConfig(), 0.3, samples), 1 / 7)
 
 
 @pytest.mark.parametrize(("progress", "limit_mm_h"), [(0.0, 2.0), (0.2, 16.0), (0.1, 2 * np.sqrt(8))])
 def test_light_to_heavy_raises_the_limit_in_equal_ratios(progress, limit_mm_h):
     # from 2 to 128 mm/h is a factor of 64; half the way (0.2 of 0.4) is a factor of 8, a quarter of it sqrt(8)
     config = CurriculumConfig(name="light-to-heavy", start_rain_rate_mm_h=2.0, reached_at=0.4, replay_fraction=0)
-    assert open_rates_mm_h(config, progress, RATES_MM_H)[1] == pytest.approx(limit_mm_h)
+    assert open_rates_mm_h(config, progress, SAMPLES)[1] == pytest.approx(limit_mm_h)
     np.testing.assert_array_equal(opened(config, progress), limit_mm_h >= RATES_MM_H)
 
 
@@ -54,8 +64,8 @@ def test_heavy_to_light_lowers_the_limit_in_equal_ratios():
 def test_everything_is_open_and_equal_once_the_curriculum_is_reached(name):
     config = CurriculumConfig(name=name, reached_at=0.6)
     assert not opened(CurriculumConfig(name=name, reached_at=0.6, replay_fraction=0), 0.59).all()
-    np.testing.assert_allclose(sample_probabilities(config, 0.6, RATES_MM_H), 1 / 400)
-    assert stage_name(config, 0.6, RATES_MM_H) == "all rates"
+    np.testing.assert_allclose(sample_probabilities(config, 0.6, SAMPLES), 1 / 400)
+    assert stage_name(config, 0.6, SAMPLES) == "all rates"
 
 
 def test_heavy_to_light_reaches_samples_without_rain_at_the_end_only():
@@ -82,22 +92,58 @@ def test_competence_opens_the_share_of_its_formula_from_the_lightest_up(progress
 
 def test_replay_is_the_share_of_draws_made_over_all_samples():
     config = CurriculumConfig(name="light-to-heavy", start_rain_rate_mm_h=2, replay_fraction=0.3)
-    probabilities, light = sample_probabilities(config, 0, RATES_MM_H), RATES_MM_H <= 2
+    probabilities, light = sample_probabilities(config, 0, SAMPLES), RATES_MM_H <= 2
     np.testing.assert_allclose(probabilities[~light], 0.3 / 400)
     np.testing.assert_allclose(probabilities[light], 0.3 / 400 + 0.7 / light.sum())
 
 
 def test_stage_names_the_open_rates():
     light = CurriculumConfig(name="light-to-heavy", start_rain_rate_mm_h=2, reached_at=0.4)
-    assert stage_name(light, 0.2, RATES_MM_H) == "rates up to 16 mm/h"
-    assert stage_name(CurriculumConfig(name="heavy-only"), 1, RATES_MM_H) == "rates from 10 mm/h"
-    assert stage_name(CurriculumConfig(), 0, RATES_MM_H) == "all rates"
+    assert stage_name(light, 0.2, SAMPLES) == "rates up to 16 mm/h"
+    assert stage_name(CurriculumConfig(name="heavy-only"), 1, SAMPLES) == "rates from 10 mm/h"
+    assert stage_name(CurriculumConfig(), 0, SAMPLES) == "all rates"
 
 
 @pytest.mark.parametrize("name", [name for name in CURRICULA if name != "uniform"])
-def test_unknown_rates_allow_only_uniform(name):
+def test_samples_none_of_which_has_a_rate_allow_only_uniform(name):
     with pytest.raises(InputError, match=rf"^curriculum.name must be uniform .*, got {name}\."):
-        check_rates(CurriculumConfig(name=name), np.array([1.0, np.nan, 30.0]))
+        check_rates(CurriculumConfig(name=name), SampleRates(np.array([np.nan, np.nan])))
+
+
+@pytest.mark.parametrize("name", CURRICULA)
+@pytest.mark.parametrize("progress", [0.0, 0.2, 0.7])
+def test_samples_of_unknown_rate_are_drawn_as_without_a_curriculum_always(name, progress):
+    samples = of_sources([1, np.nan, 20, 90], [np.nan, np.nan], [5, 30], weights=[2, 1, 1])
+    config = CurriculumConfig(name=name, start_competence_fraction=0.3)
+    check_rates(config, samples)
+    probabilities = sample_probabilities(config, progress, samples)
+    np.testing.assert_allclose(probabilities[[1, 4, 5]], [0.5 / 4, 0.25 / 2, 0.25 / 2])
+    assert probabilities.sum() == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("progress", [0.0, 0.1, 0.3, 0.9])
+def test_every_source_keeps_its_weight_while_some_of_it_is_open(progress):
+    samples = of_sources([0.5, 1, 30, 60], [1, 40, 50], weights=[3, 1])
+    probabilities = sample_probabilities(LIGHT_FIRST, progress, samples)
+    assert probabilities[:4].sum() == pytest.approx(0.75)
+    assert probabilities[4:].sum() == pytest.approx(0.25)
+
+
+def test_a_source_of_which_nothing_is_open_hands_all_but_its_replay_to_the_others():
+    samples = of_sources([1, 30], [2, 60], [40, 50], weights=[1, 2, 1])
+    probabilities = sample_probabilities(LIGHT_FIRST, 0.0, samples)
+    # replay of 0.2 goes by the weights; 0.8 to the open samples, 1 and 2 mm/h, as the weights of their sources, 1 to 2
+    expected = 0.2 * np.array([1 / 8, 1 / 8, 1 / 4, 1 / 4, 1 / 8, 1 / 8])
+    expected[[0, 2]] += 0.8 * np.array([1 / 3, 2 / 3])
+    np.testing.assert_allclose(probabilities, expected)
+
+
+def test_competence_opens_a_share_of_draws_and_not_of_samples():
+    # the first source has a hundredth of the samples and half of the draws
+    samples = of_sources([1.0], np.linspace(2, 100, 99), weights=[1, 1])
+    config = CurriculumConfig(name="competence", start_competence_fraction=0.75, replay_fraction=0)
+    limit_mm_h = open_rates_mm_h(config, 0.0, samples)[1]
+    assert limit_mm_h == pytest.approx(51)  # half of the draws are 1 mm/h, half of the others are up to 51 mm/h
 
 
 @pytest.mark.parametrize(
@@ -112,7 +158,7 @@ def test_unknown_rates_allow_only_uniform(name):
 )
 def test_data_in_which_the_first_window_is_empty_or_everything_is_refused(name, rates, field):
     with pytest.raises(InputError, match=rf"^curriculum.{field} must be between .*The samples have"):
-        check_rates(CurriculumConfig(name=name), np.array(rates))
+        check_rates(CurriculumConfig(name=name), SampleRates(np.array(rates)))
 
 
 @pytest.mark.parametrize(

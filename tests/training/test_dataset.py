@@ -1,7 +1,5 @@
 """Batches are a function of (seed, step), and hold the windows that they say."""
 
-import threading
-
 import numpy as np
 import pytest
 import torch
@@ -9,8 +7,9 @@ from fake_shards import FakeShards
 from PIL import Image
 
 from mspfn.curriculum import CurriculumConfig
-from mspfn.dataset import Prefetcher, TrainingPairs, oriented, to_srgb8, to_tensor
-from mspfn.pair_folder import PairFolder
+from mspfn.dataset import PairFolder, TrainingPairs, to_srgb8, to_tensor
+from mspfn.degradations import Degradations
+from mspfn.training_pairs import oriented
 from rainsynth.checks import InputError
 
 
@@ -20,7 +19,7 @@ def training_pairs(source=None, **changes):
 
 
 def equal(batch, other):
-    return all(torch.equal(picture, twin) for picture, twin in zip(batch, other, strict=True))
+    return all(np.array_equal(picture, twin) for picture, twin in zip(batch, other, strict=True))
 
 
 def write_pairs(folder, names=("a.png", "b.png"), sizes=((20, 30), (16, 24))):
@@ -34,19 +33,19 @@ def write_pairs(folder, names=("a.png", "b.png"), sizes=((20, 30), (16, 24))):
 
 def test_two_fresh_objects_agree_on_every_step_in_any_order():
     first, second = training_pairs(), training_pairs()
-    ahead = {step: first.batch(step) for step in range(10)}
+    ahead = {step: first.pictures(step) for step in range(10)}
     for step in reversed(range(10)):
-        assert equal(second.batch(step), ahead[step])
+        assert equal(second.pictures(step), ahead[step])
 
 
 def test_batches_differ_between_steps_and_between_seeds():
     pairs = training_pairs()
-    assert not equal(pairs.batch(0), pairs.batch(1))
-    assert not equal(pairs.batch(0), training_pairs(seed=1).batch(0))
+    assert not equal(pairs.pictures(0), pairs.pictures(1))
+    assert not equal(pairs.pictures(0), training_pairs(seed=1).pictures(0))
 
 
 def test_batch_is_float32_in_0_to_1_with_channels_last_and_of_the_asked_shape():
-    for picture in training_pairs().batch(3):
+    for picture in map(to_tensor, training_pairs().pictures(3)):
         assert picture.shape == (5, 3, 8, 8)
         assert picture.dtype == torch.float32
         assert 0 <= picture.min() < picture.max() <= 1
@@ -59,7 +58,7 @@ def test_batch_holds_the_windows_that_were_drawn(target, turns):
     source = FakeShards()
     pairs = training_pairs(source, target=target, turns=turns, batch_size=20)
     windows = pairs.windows(7)
-    rainy, aim = (to_srgb8(tensor) for tensor in pairs.batch(7))
+    rainy, aim = pairs.pictures(7)
     for row, (sample, top, left, flipped, quarter_turns) in enumerate(zip(*windows, strict=True)):
         window = np.s_[sample, top : top + 8, left : left + 8]
         for batch, stack in ((rainy, source.rainy), (aim, getattr(source, target))):
@@ -110,28 +109,26 @@ def test_pictures_of_the_network_are_clipped_and_rounded():
     np.testing.assert_array_equal(to_srgb8(tensor)[0, :, :, 0], [[0, 255], [100, 101]])
 
 
-def test_prefetcher_makes_the_next_batch_before_it_is_asked_for_and_none_beyond_the_end():
-    made, second_made = [], threading.Event()
-
-    def make(step):
-        made.append(step)
-        if step == 1:
-            second_made.set()
-        return step
-
-    with Prefetcher(make, steps=3) as batches:
-        assert batches.take(0) == 0
-        assert second_made.wait(timeout=10)
-        assert [batches.take(1), batches.take(2)] == [1, 2]
-    assert made == [0, 1, 2]
+@pytest.mark.parametrize("target", ["clean", "veiled"])
+def test_a_share_of_windows_shows_the_target_itself(target):
+    options = {"batch_size": 400, "target": target}
+    dry = training_pairs(clean_fraction=0.25, **options).pictures(0)
+    wet = training_pairs(**options).pictures(0)
+    np.testing.assert_array_equal(dry[1], wet[1])  # the same windows
+    untouched = (dry[0] == dry[1]).all(axis=(1, 2, 3))
+    np.testing.assert_array_equal(dry[0][~untouched], wet[0][~untouched])
+    assert 0.15 < untouched.mean() < 0.35 + (wet[0] == wet[1]).all(axis=(1, 2, 3)).mean()  # 4.6 sigma of 400 draws
 
 
-def test_prefetcher_hands_on_the_error_of_a_batch():
-    def fail(step):
-        raise InputError("shard must be whole.")
-
-    with Prefetcher(fail, steps=3) as batches, pytest.raises(InputError, match="shard must be whole"):
-        batches.take(0)
+def test_degradations_reach_the_rainy_picture_and_not_the_target():
+    options = {"batch_size": 300, "patch_px": 16}
+    plain = training_pairs(**options).pictures(4)
+    changed = training_pairs(degradations=Degradations(jpeg_quality=(30, 60), fraction=0.5), **options).pictures(4)
+    again = training_pairs(degradations=Degradations(jpeg_quality=(30, 60), fraction=0.5), **options).pictures(4)
+    assert equal(changed, again)
+    np.testing.assert_array_equal(changed[1], plain[1])
+    degraded = (changed[0] != plain[0]).any(axis=(1, 2, 3))
+    assert 0.36 < degraded.mean() < 0.64  # 4.8 sigma of 300 draws
 
 
 def test_pair_folder_is_read_as_a_set_of_shards_is(tmp_path):
@@ -143,19 +140,16 @@ def test_pair_folder_is_read_as_a_set_of_shards_is(tmp_path):
     stored = np.asarray(Image.open(tmp_path / "target" / "b.png"))
     np.testing.assert_array_equal(folder[1].clean_srgb8, stored)
     np.testing.assert_array_equal(folder.crop(1, 2, 3, 8).clean_srgb8, stored[2:10, 3:11])
-    rainy, target = training_pairs(folder).batch(0)
-    assert rainy.shape == target.shape == (5, 3, 8, 8)
-    assert not torch.equal(rainy, target)
+    rainy, target = training_pairs(folder).pictures(0)
+    assert rainy.shape == target.shape == (5, 8, 8, 3)
+    assert not np.array_equal(rainy, target)
 
 
-def test_pair_folder_without_its_cache_reads_the_same(tmp_path, monkeypatch):
-    cached = PairFolder(write_pairs(tmp_path))
-    expected = [training_pairs(cached).batch(step) for step in (0, 1)]
-    assert len(cached._decoded) == 4
-    monkeypatch.setattr("mspfn.pair_folder.CACHE_BYTES", 0)
-    uncached = PairFolder(tmp_path)
-    assert all(equal(training_pairs(uncached).batch(step), expected[step]) for step in (0, 1))
-    assert not uncached._decoded
+def test_pair_folder_without_its_cache_reads_the_same(tmp_path):
+    cached, uncached = PairFolder(write_pairs(tmp_path)), PairFolder(tmp_path, cache_bytes=0)
+    for step in (0, 1):
+        assert equal(training_pairs(uncached).pictures(step), training_pairs(cached).pictures(step))
+    assert (len(cached.decoded), len(uncached.decoded)) == (4, 0)
 
 
 def test_pair_folder_refuses_names_that_lack_their_partner(tmp_path):
@@ -179,4 +173,4 @@ def test_pair_folder_allows_only_the_uniform_curriculum(tmp_path):
 
 def test_pair_folder_has_no_veiled_target(tmp_path):
     with pytest.raises(InputError, match=r"^target must be clean for a folder of pairs"):
-        training_pairs(PairFolder(write_pairs(tmp_path)), target="veiled").batch(0)
+        training_pairs(PairFolder(write_pairs(tmp_path)), target="veiled").pictures(0)

@@ -15,17 +15,19 @@ import pytest
 import torch
 from fake_shards import FakeShards
 
-from mspfn import derain, load_weights, trainer
+from mspfn import derain, load_weights, mixture, trainer
 from mspfn.checkpoint import save_weights
 from mspfn.curriculum import CurriculumConfig
+from mspfn.data_config import DataConfig, PresetChoice, SourceConfig
 from mspfn.networks import build_network
 from mspfn.run_folder import first_difference
-from mspfn.train_config import DataConfig, NetworkChoice, OptimizerConfig, TrainConfig
-from mspfn.trainer import learning_rate_at, train
+from mspfn.train_config import NetworkChoice, OptimizerConfig, TrainConfig
+from mspfn.trainer import learning_rate_at, train, validation_set
 from mspfn.training_state import TrainingState
 from mspfn.validation import ValidationSet, samples_by_class
 from rainsynth.checks import InputError
 from rainsynth.metrics import psnr_y
+from rainsynth.pictures import read_photo, write_picture
 
 TINY = NetworkChoice(name="mspfn", overrides={"fine_fusion_units": 1, "channels": 8})
 CURRICULUM = CurriculumConfig(name="light-to-heavy", start_rain_rate_mm_h=2)
@@ -46,7 +48,7 @@ def sets_in_memory():
 @pytest.fixture(autouse=True)
 def fake_shards(monkeypatch):
     sets = sets_in_memory()
-    monkeypatch.setattr(trainer, "open_shards", sets.__getitem__)
+    monkeypatch.setattr(mixture, "open_shards", sets.__getitem__)
     return sets
 
 
@@ -63,7 +65,7 @@ def alone(one_thread, tmp_path_factory):
     """Folder of a run of `tiny_config()` that nobody disturbed; to be copied, not changed."""
     folder = tmp_path_factory.mktemp("runs") / "alone"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "open_shards", sets_in_memory().__getitem__)
+        patch.setattr(mixture, "open_shards", sets_in_memory().__getitem__)
         train(tiny_config(), folder)
     return folder
 
@@ -115,6 +117,11 @@ def test_two_runs_of_a_config_make_the_same_files(tmp_path, alone):
     assert set(files) == {"config.json", "log.jsonl", "best.pt", "weights.pt"} | checkpoints
 
 
+def test_a_run_whose_batches_come_from_two_processes_makes_the_same_files(tmp_path, alone):
+    train(tiny_config(data={"workers": 2}), tmp_path / "workers")
+    assert files_of(tmp_path / "workers") == files_of(alone)
+
+
 def test_two_runs_in_bfloat16_make_the_same_files_and_not_those_of_float32(tmp_path):
     for name, precision in (("one", "bfloat16"), ("two", "bfloat16"), ("three", "float32")):
         train(tiny_config(3, precision=precision), tmp_path / name)
@@ -150,8 +157,8 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 import test_trainer as tests
-from mspfn import trainer
-trainer.open_shards = tests.sets_in_memory().__getitem__
+from mspfn import mixture, trainer
+mixture.open_shards = tests.sets_in_memory().__getitem__
 tests.torch.set_num_threads(1)
 trainer.train(tests.tiny_config(40, precision="auto"), sys.argv[1], resume=True,
               report=lambda progress: print(progress.step, flush=True))
@@ -377,9 +384,24 @@ def test_a_device_that_is_not_there_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (DataConfig, "data must name exactly one of data.shards and data.pairs, got neither"),
-        (lambda: DataConfig(shards="a", pairs="b"), "data must name exactly one .*, got both"),
+        (DataConfig, "data must name exactly one of data.shards, .*, data.sources, got none"),
+        (lambda: DataConfig(shards="a", pairs="b"), "data must name .* got shards and pairs. --set data.NAME=null"),
+        (lambda: DataConfig(shards="a", sources=(SourceConfig(pairs="b"),)), "data must .*, got shards and sources"),
+        (lambda: SourceConfig(shards="a", photographs="b"), "a source must name exactly one of shards, pairs, phot"),
+        (lambda: SourceConfig(shards="a", weight=0), "weight must be between"),
+        (lambda: DataConfig(pairs="a", presets=(PresetChoice(preset="heavy"),)), "presets must go with photographs"),
+        (lambda: DataConfig(photographs="a", presets=()), "presets must name at least one preset"),
+        (lambda: PresetChoice(preset="hevy"), "preset must be one of drizzle, .*, got 'hevy'"),
+        (lambda: PresetChoice(preset="rain100h", rain_rate_mm_h=(1, 2)), "rain_rate_mm_h must be left out"),
+        (lambda: PresetChoice(preset="heavy", rain_rate_mm_h=(9, 2)), "rain_rate_mm_h must be two rates, low then"),
         (lambda: DataConfig(pairs="a", target="veiled"), "data.target must be clean with data.pairs"),
+        (
+            lambda: DataConfig(shards="a", validation_pairs="b", target="veiled"),
+            "data.target must be clean with data",
+        ),
+        (lambda: DataConfig(shards="a", clean_fraction=2), "data.clean_fraction must be between 0 and 1"),
+        (lambda: DataConfig(shards="a", jpeg_quality=(95, 60)), "jpeg_quality must be two numbers, low then high"),
+        (lambda: DataConfig(shards="a", workers=-1), "data.workers must be between 0"),
         (lambda: DataConfig(shards="a", target="dry"), "data.target must be one of clean, veiled, got 'dry'"),
         (lambda: DataConfig(shards="a", patch_px=16.5), "data.patch_px must be a whole number"),
         (lambda: DataConfig(shards="a", batch_size=0), "data.batch_size must be between 1"),
@@ -412,8 +434,29 @@ def test_config_is_read_from_plain_values_and_unknown_keys_are_refused():
             adapter.validate_python(wrong)
 
 
-def test_what_files_keep_of_a_config_names_data_but_not_their_place():
-    data = DataConfig(shards="/somewhere/data/rain", validation_shards="elsewhere/held_out/")
+def test_what_files_keep_of_a_config_names_data_but_neither_its_place_nor_the_workers():
+    data = DataConfig(shards="/somewhere/data/rain", validation_shards="elsewhere/held_out/", workers=3)
     recorded = TrainConfig(data=data, steps=1).recorded()
     assert (recorded["data"]["shards"], recorded["data"]["validation_shards"]) == ("rain", "held_out")
     assert recorded["data"]["pairs"] is None
+    assert "workers" not in recorded["data"]
+    sources = (SourceConfig(shards="/somewhere/rain", weight=2), SourceConfig(photographs="/home/me/photos"))
+    recorded = TrainConfig(data=DataConfig(sources=sources), steps=1).recorded()
+    found = [(source["shards"], source["photographs"], source["weight"]) for source in recorded["data"]["sources"]]
+    assert found == [("rain", None, 2), (None, "photos", 1)]
+
+
+def test_validation_measures_pairs_of_a_folder_beside_shards(tmp_path, fake_shards):
+    rng = np.random.default_rng(0)
+    for side in ("input", "target"):
+        (tmp_path / side).mkdir()
+        for name in ("a.png", "b.png", "c.png"):
+            write_picture(tmp_path / side / name, rng.integers(0, 256, (32, 40, 3), dtype=np.uint8))
+    data = {"validation_pairs": str(tmp_path), "validation_samples_per_class": 2}
+    both = validation_set(tiny_config(data=data))
+    assert {name: len(pairs) for name, pairs in both.pairs.items()} == {
+        "light": 2, "heavy": 2, "violent": 2, "unknown": 2
+    }  # fmt: skip
+    alone = validation_set(tiny_config(data=data | {"validation_shards": None}))
+    assert [name for name in alone.pairs] == ["unknown"]
+    np.testing.assert_array_equal(alone.pairs["unknown"][0][1], read_photo(tmp_path / "target" / "a.png")[:, 4:36])

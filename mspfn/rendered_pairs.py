@@ -1,0 +1,175 @@
+"""Rain on photographs, rendered when a window is asked for: a set of pairs without end, of which nothing is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from mspfn.data_config import PresetChoice
+from mspfn.pair_source import SRGB8
+from mspfn.picture_cache import CACHE_BYTES, PictureCache
+from rainsynth import Background, RainSample
+from rainsynth.named_rain import render_preset
+from rainsynth.pictures import list_photos, photo_size_px, read_photo
+
+PLANNED_SAMPLES = 10_000  # enough that rates lie densely; every window of a sample has drops of its own
+TABLE_KEY = (0, 0)  # plans are drawn by three numbers, windows rendered by six, batches drawn by one and two
+
+# A look that depends on the picture's edges is rendered over the whole height of the photograph, and this many pixels
+# to the left and right of the window, then cut: Rain100H's layers dim towards the upper and lower edge, Outdoor-Rain's
+# towards all edges, within 6 px at the sides, and its veil asks for the nearest and the farthest row of level ground.
+SIDE_MARGIN_PX = {"rain100h": 0, "outdoor-rain": 8}
+
+Size = tuple[int, int]  # height and width
+
+
+class RenderedPair:
+    """A window of a photograph in the rain of one sample, (H, W, 3) uint8; rendered when first looked at."""
+
+    def __init__(self, pairs: RenderedPairs, index: int, top: int, left: int, size: Size) -> None:
+        self._pairs, self._index, self._top, self._left, self._size = pairs, index, top, left, size
+
+    @property
+    def clean_srgb8(self) -> SRGB8:
+        """The window of the photograph."""
+        photo_srgb8 = self._background.image_srgb8
+        return photo_srgb8[self._top : self._top + self._size[0], self._left : self._left + self._size[1]]
+
+    @property
+    def rainy_srgb8(self) -> SRGB8:
+        """The window in rain."""
+        return self._cut(self._sample.rainy_srgb8)
+
+    @property
+    def veiled_srgb8(self) -> SRGB8:
+        """The window without streaks, but with the veil."""
+        return self._cut(self._sample.veiled_srgb8)
+
+    @cached_property
+    def _background(self) -> Background:
+        return self._pairs.background(self._index)
+
+    @cached_property
+    def _sample(self) -> RainSample:
+        return self._pairs.render(self._background, self._index, self._top, self._left, self._size)
+
+    def _cut(self, picture_srgb8: SRGB8) -> SRGB8:
+        """The window within what was rendered, which may reach around it."""
+        top, left, _, _ = self._pairs.rendered_part(self._index, self._top, self._left, self._size)
+        down, right = self._top - top, self._left - left
+        return picture_srgb8[down : down + self._size[0], right : right + self._size[1]]
+
+
+class RenderedPairs:
+    """A plan of samples over a folder of photographs: len(), [i], .crop(i, top, left, size), .table.
+
+    A sample is a photograph, a preset and a rain rate, drawn once from `seed`: photographs in rounds, presets by their
+    weights, rates uniformly in their logarithm. All else - drops, wind, exposure, the lines of a look-alike - is drawn
+    anew for every window, from (seed, sample, place), so that samples never run out and a sample is more than one
+    picture. A window is a window of its photograph's camera. Depth is the level ground of rainsynth.Background.
+
+    The columns of `table` are name, preset, height_px, width_px and rain_rate_mm_h, NaN for look-alikes. `samples` is
+    raised to the number of photographs. `stream` tells sources of one seed apart. Photographs are kept decoded up to
+    `cache_bytes`; scale large ones down beforehand, to what a network will see.
+    """
+
+    def __init__(
+        self,
+        photographs: Path | str,
+        presets: Sequence[PresetChoice],
+        *,
+        seed: int,
+        stream: int = 0,
+        samples: int = PLANNED_SAMPLES,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
+        self.path, self.presets, self.seed, self.stream = Path(photographs), tuple(presets), seed, stream
+        self.photographs = list_photos(self.path)
+        self._backgrounds = PictureCache(read_background, bytes_of, cache_bytes)
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream, *TABLE_KEY)))
+        samples = max(samples, len(self.photographs))
+        self._photograph = in_rounds(len(self.photographs), samples, rng)
+        preset = by_weight([choice.weight for choice in self.presets], samples, rng)
+        self.table = self._table(preset, rng.random(samples))
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, index: int) -> RenderedPair:
+        row = self.table[index]
+        return RenderedPair(self, index, 0, 0, (int(row["height_px"]), int(row["width_px"])))
+
+    def crop(self, index: int, top: int, left: int, size: int) -> RenderedPair:
+        """A window of `size` x `size` pixels of a sample."""
+        return RenderedPair(self, index, top, left, (size, size))
+
+    def background(self, index: int) -> Background:
+        """The photograph of a sample."""
+        return self._backgrounds[self.photographs[self._photograph[index]]]
+
+    def render(self, background: Background, index: int, top: int, left: int, size: Size) -> RainSample:
+        """Rain over a window of a sample, or `rendered_part` around it: a function of the arguments and the seed.
+
+        `background` is the sample's, which whoever asks has at hand: it may not be kept.
+        """
+        place = np.random.SeedSequence(self.seed, spawn_key=(self.stream, index, top, left, *size))
+        own_seed, own_index = (int(word >> np.uint64(1)) for word in place.generate_state(2, np.uint64))  # 63 bits
+        row = self.table[index]
+        known = not np.isnan(row["rain_rate_mm_h"])
+        options: dict[str, Any] = {"rain_rate_mm_h": float(row["rain_rate_mm_h"])} if known else {}
+        part = self.rendered_part(index, top, left, size)
+        preset = row["preset"].decode()
+        return render_preset(background, preset, seed=own_seed, index=own_index, window=part, **options)
+
+    def rendered_part(self, index: int, top: int, left: int, size: Size) -> tuple[int, int, int, int]:
+        """Top, left, height and width of what is rendered for a window: the window, or more where the look needs it."""
+        row = self.table[index]
+        margin_px = SIDE_MARGIN_PX.get(row["preset"].decode())
+        if margin_px is None:
+            return top, left, *size
+        first, last = max(left - margin_px, 0), min(left + size[1] + margin_px, int(row["width_px"]))
+        return 0, first, int(row["height_px"]), last - first
+
+    def _table(self, preset: Int[np.ndarray, "n"], place: Float[np.ndarray, "n"]) -> np.ndarray:
+        """Samples that show these presets, at these places from 0 to 1 between their lowest and highest rates."""
+        names = [path.relative_to(self.path).as_posix().encode() for path in self.photographs]
+        presets = [choice.preset.encode() for choice in self.presets]
+        low_mm_h, high_mm_h = np.array([choice.range_mm_h for choice in self.presets]).T[:, preset]
+        columns = {
+            "name": np.array(names)[self._photograph],
+            "preset": np.array(presets)[preset],
+            "rain_rate_mm_h": np.clip(low_mm_h * (high_mm_h / low_mm_h) ** place, low_mm_h, high_mm_h),
+        }
+        sizes = np.array([photo_size_px(path) for path in self.photographs])[self._photograph]
+        columns |= {"height_px": sizes[:, 0], "width_px": sizes[:, 1]}
+        table = np.empty(len(preset), dtype=[(name, values.dtype) for name, values in columns.items()])
+        for name, values in columns.items():
+            table[name] = values
+        return table
+
+
+def in_rounds(count: int, samples: int, rng: np.random.Generator) -> Int[np.ndarray, "samples"]:
+    """Numbers below `count`, each once in every round, every round in an order of its own."""
+    return np.concatenate([rng.permutation(count) for _ in range(-(-samples // count))])[:samples]
+
+
+def by_weight(weights: Sequence[float], samples: int, rng: np.random.Generator) -> Int[np.ndarray, "samples"]:
+    """Numbers of weights, in an order by chance, each as often as its share of `samples` to within one."""
+    upto = np.cumsum(weights)
+    places = (rng.permutation(samples) + 0.5) / samples * upto[-1]
+    return np.minimum(np.searchsorted(upto, places, side="right"), len(upto) - 1)
+
+
+def read_background(path: Path) -> Background:
+    """A photograph, with what is computed from it kept."""
+    return Background(read_photo(path))
+
+
+def bytes_of(background: Background) -> int:
+    """Memory that a decoded photograph takes."""
+    return background.image_srgb8.nbytes
