@@ -20,12 +20,18 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from rainsynth.checks import InputError, check_choice, check_in_range, check_number, one_line
-from rainsynth.presets import LOGARITHMIC_RANGES, PRESETS, UNIFORM_RANGES, Preset, Range
+from rainsynth.presets import (
+    LOGARITHMIC_RANGES,
+    PRESETS,
+    UNIFORM_RANGES,
+    Preset,
+    Range,
+    camera_of,
+    draw_numbers,
+    event_of,
+)
 from rainsynth.render import render_rain
 from rainsynth.scene.background import MAX_DEPTH_M, Background
-from rainsynth.scene.camera import Camera
-from rainsynth.scene.rain_event import RainEvent
-from rainsynth.seeding import PRESET_STREAM, sample_rng
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or its import asks the network for a newer release
 try:
@@ -64,29 +70,6 @@ def family_of(preset: str | None, spectrum: str | None, ranges: Mapping[str, Ran
     family = NO_PRESET if preset is None else PRESETS[preset]
     given: dict[str, Any] = {name: ends for name, ends in ranges.items() if ends is not None}
     return replace(family, **given, spectrum=spectrum or family.spectrum)
-
-
-def draw_numbers(family: Preset, seed: int) -> dict[str, float]:
-    """Numbers of weather and camera, as `draw_rain` draws those of a preset from this seed."""
-    rng = sample_rng(seed, 0, PRESET_STREAM)
-    drawn = {name: rng.uniform(*getattr(family, name)) for name in UNIFORM_RANGES}
-    drawn |= {name: np.exp(rng.uniform(*np.log(getattr(family, name)))) for name in LOGARITHMIC_RANGES}
-    return {name: float(np.clip(number, *getattr(family, name))) for name, number in drawn.items()}
-
-
-def event_of(numbers: Mapping[str, Any]) -> RainEvent:
-    """The weather among the drawn numbers."""
-    fields = ("rain_rate_mm_h", "spectrum", "turbulence_m_s", "mist_per_km", "sky_linear")
-    wind_m_s = (numbers["wind_right_m_s"], numbers["wind_away_m_s"])
-    return RainEvent(**{name: numbers[name] for name in fields}, wind_m_s=wind_m_s)
-
-
-def camera_of(numbers: Mapping[str, Any], width_px: int, height_px: int, full_width_px: int | None) -> Camera:
-    """The camera among the drawn numbers: of this picture, or of the photograph whose middle the picture is."""
-    full_px = width_px if full_width_px is None else full_width_px
-    options = {name: numbers[name] for name in ("exposure_s", "near_m", "aperture_mm", "focus_m")}
-    camera = Camera.from_fov(full_px, height_px, numbers["field_of_view_deg"], **options)
-    return camera.window(0, (full_px - width_px) // 2, height_px, width_px)
 
 
 def refusing_in_one_line(transform: type) -> type:
@@ -258,7 +241,7 @@ class PhysicalRain(ImageOnlyTransform):
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         """This call's rain: every number by name and unit, and the seed of the drops; all plain, for JSON."""
         seed = int(self.random_generator.integers(SEED_BOUND))
-        return {"seed": seed, "spectrum": self.family.spectrum} | draw_numbers(self.family, seed)
+        return {"seed": seed} | draw_numbers(self.family, seed)
 
     def apply_with_params(self, params: dict[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Rain with these parameters; the depth comes from the data at hand, also in a replay."""

@@ -17,25 +17,8 @@ from numba import njit
 
 from rainsynth.bands import over_bands
 from rainsynth.color import CODE_OF_ROOT, LINEAR_OF_CODE, ROOT_STEPS
+from rainsynth.layer_steps import TEXTURE_ONE, UNIT_STEPS, no_texture
 from rainsynth.sensor import SensorNoise, draw_noise_row
-
-UNIT_STEPS = 65535  # alpha and transmission are stored as uint16 steps of 1/65535
-TEXTURE_ONE = 32768  # texture as uint16 steps of 1/32768: 0 to 2
-
-
-def to_unit16(fraction: Float[np.ndarray, "*shape"]) -> UInt16[np.ndarray, "*shape"]:
-    """Fraction in [0, 1] -> its storage type, uint16 steps of 1/65535."""
-    return (np.clip(fraction, 0, 1) * np.float32(UNIT_STEPS) + np.float32(0.5)).astype(np.uint16)
-
-
-def from_unit16(steps: UInt16[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-    """Stored fraction -> float32."""
-    return steps * np.float32(1 / UNIT_STEPS)
-
-
-def no_texture(height_px: int, width_px: int) -> UInt16[np.ndarray, "h w"]:
-    """The texture of rain that has none: 1 everywhere, a read-only view."""
-    return np.broadcast_to(np.uint16(TEXTURE_ONE), (height_px, width_px))
 
 
 def compose(

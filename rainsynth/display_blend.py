@@ -17,11 +17,12 @@ from jaxtyping import UInt8, UInt16
 from numba import njit
 
 from rainsynth.checks import InputError, check_choice, check_photo
+from rainsynth.layer_steps import UNIT_STEPS
 
 DISPLAY_BLENDS = ("additive", "heavy-rain", "raincityscapes")
 
-UNIT_STEPS = 65535  # streaks and transmission come as uint16 steps of 1/65535
-STEPS_PER_CODE = 257  # 65535 = 255 * 257: a streak of k codes is 257 k steps exactly
+WHITE_CODE = 255
+STEPS_PER_CODE = UNIT_STEPS // WHITE_CODE  # 65535 = 255 * 257: a streak of k codes is 257 k steps exactly
 
 
 def blend_on_display(
@@ -67,6 +68,6 @@ def _blend(kind, rainy, clean, streak16, transmission16, airlight):  # type: ign
                     whole = UNIT_STEPS * STEPS_PER_CODE
                     code = (steps + whole // 2) // whole
                 else:
-                    steps = b * (t - s) + 255 * s + a * (UNIT_STEPS - t)  # 1 - R - F = t - R; never below 0
+                    steps = b * (t - s) + WHITE_CODE * s + a * (UNIT_STEPS - t)  # 1 - R - F = t - R; never below 0
                     code = (steps + UNIT_STEPS // 2) // UNIT_STEPS
-                rainy[y, x, c] = min(code, 255)
+                rainy[y, x, c] = min(code, WHITE_CODE)

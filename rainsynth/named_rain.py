@@ -9,11 +9,11 @@ from jaxtyping import Float, UInt8
 
 from rainsynth.checks import InputError, check_choice, check_photo
 from rainsynth.color import decode
-from rainsynth.compositing import no_texture
 from rainsynth.display_blend import blend_on_display
+from rainsynth.layer_steps import mean_of_unit16, no_texture
 from rainsynth.lookalikes import LOOKALIKES, draw_look_alike
 from rainsynth.presets import PRESETS, draw_rain
-from rainsynth.render import describe, render_rain, through_window
+from rainsynth.render import describe_airlight, render_rain, through_window
 from rainsynth.sample import RainSample, streak_mask
 from rainsynth.scene.background import Background
 from rainsynth.scene.camera import Camera
@@ -91,25 +91,28 @@ def render_look_alike(
     """A sample in the look of a benchmark set, blended on display codes as its makers did.
 
     Its layers have the names of physical ones: `streak_alpha16` is the level of the streaks over white,
-    `transmission16` that of its fog, `airlight_linear` the fog's colour. What only physical rain has is NaN in its
-    parameters.
+    `transmission16` that of its fog, `airlight_linear` the fog's colour. Its parameters are the numbers of its own
+    recipe and what composing needs; its rate in mm/h is NaN.
     """
     height_px, width_px = background.image_srgb8.shape[:2]
     nowhere = Camera.from_fov(width_px, height_px)
-    clean_srgb8, view, depth_m = through_window(background, nowhere, window)
+    clean_srgb8, _, depth_m = through_window(background, nowhere, window)
     look = draw_look_alike(name, np.ascontiguousarray(depth_m), sample_rng(seed, index))
     airlight_linear = decode(look.airlight_srgb8)
     rainy_srgb8 = blend_on_display(
         look.blend, clean_srgb8, look.streak_alpha16, look.transmission16, look.airlight_srgb8
     )
-    parameters = _unknown(describe(RainEvent(rain_rate_mm_h=0.0), view, airlight_linear))
-    parameters |= {
+    noise = SensorNoise()
+    parameters = look.parameters | {
         "blend": look.blend,
-        "sky_linear": float("nan"),
+        "rain_rate_mm_h": float("nan"),
+        **describe_airlight(airlight_linear),
+        "full_well_e": noise.full_well_e,
+        "read_noise_e": noise.read_noise_e,
+        "jpeg_quality": 0,
         "drop_count": 0,
         "coverage_fraction": float(streak_mask(look.streak_alpha16).mean()),
-        "mean_transmission": float(look.transmission16.mean() / 65535),
-        "min_streak_width_px": float("nan"),
+        "mean_transmission": mean_of_unit16(look.transmission16),
         "seed": seed,
         "index": index,
         "preset": name,
@@ -123,15 +126,6 @@ def render_look_alike(
         light_grid_linear=np.ones((1, 1, 3), dtype=np.float32),
         airlight_linear=airlight_linear,
         depth_m=depth_m,
-        noise=SensorNoise(),
-        parameters=parameters | {name: value for name, value in look.parameters.items() if name not in parameters},
+        noise=noise,
+        parameters=parameters,
     )
-
-
-def _unknown(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Parameters of physical rain where there is none: numbers are NaN, but for the colour of the veil."""
-    known = ("airlight_red_linear", "airlight_green_linear", "airlight_blue_linear", "jpeg_quality", "full_well_e")
-    return {
-        name: float("nan") if isinstance(value, float) and name not in known else value
-        for name, value in parameters.items()
-    } | {"spectrum": "", "read_noise_e": 0.0}

@@ -6,6 +6,7 @@ aperture and focus, wind. Numbers are drawn uniformly, rates and exposures unifo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +99,8 @@ UNIFORM_RANGES = (
     "sky_linear",
 )
 LOGARITHMIC_RANGES = ("rain_rate_mm_h", "exposure_s")
+EVENT_NUMBERS = ("rain_rate_mm_h", "spectrum", "turbulence_m_s", "mist_per_km", "sky_linear")  # and the wind
+CAMERA_NUMBERS = ("exposure_s", "near_m", "aperture_mm", "focus_m")  # and the field of view
 
 
 def rain_class(rain_rate_mm_h: float) -> str:
@@ -116,18 +119,30 @@ def draw_rain(
     Raises InputError for a preset that does not exist.
     """
     check_choice(preset, tuple(PRESETS), "preset")
-    ranges = PRESETS[preset]
+    numbers = draw_numbers(PRESETS[preset], seed, index)
+    return event_of(numbers, **options), camera_of(numbers, width_px, height_px)
+
+
+def draw_numbers(family: Preset, seed: int, index: int = 0) -> dict[str, Any]:
+    """Weather and camera of sample `index` of a family of rain: its spectrum, and a float for each of its ranges."""
     rng = sample_rng(seed, index, PRESET_STREAM)
-    drawn = {name: rng.uniform(*getattr(ranges, name)) for name in UNIFORM_RANGES}
-    drawn |= {name: float(np.exp(rng.uniform(*np.log(getattr(ranges, name))))) for name in LOGARITHMIC_RANGES}
-    event = {
-        "rain_rate_mm_h": drawn["rain_rate_mm_h"],
-        "spectrum": ranges.spectrum,
-        "wind_m_s": (drawn["wind_right_m_s"], drawn["wind_away_m_s"]),
-        "turbulence_m_s": drawn["turbulence_m_s"],
-        "mist_per_km": drawn["mist_per_km"],
-        "sky_linear": drawn["sky_linear"],
-    }
-    camera_options = {name: drawn[name] for name in ("exposure_s", "near_m", "aperture_mm", "focus_m")}
-    camera = Camera.from_fov(width_px, height_px, drawn["field_of_view_deg"], **camera_options)
-    return RainEvent(**(event | options)), camera
+    drawn = {name: rng.uniform(*getattr(family, name)) for name in UNIFORM_RANGES}
+    for name in LOGARITHMIC_RANGES:
+        low, high = getattr(family, name)
+        drawn[name] = min(max(float(np.exp(rng.uniform(np.log(low), np.log(high)))), low), high)
+    return {"spectrum": family.spectrum} | drawn
+
+
+def event_of(numbers: Mapping[str, Any], **options: Any) -> RainEvent:
+    """The weather among the drawn numbers; `options` are fields of RainEvent that replace it."""
+    event: dict[str, Any] = {name: numbers[name] for name in EVENT_NUMBERS}
+    event["wind_m_s"] = numbers["wind_right_m_s"], numbers["wind_away_m_s"]
+    return RainEvent(**(event | options))
+
+
+def camera_of(numbers: Mapping[str, Any], width_px: int, height_px: int, full_width_px: int | None = None) -> Camera:
+    """The camera among the drawn numbers: of this picture, or of the photograph whose middle the picture is."""
+    full_px = width_px if full_width_px is None else full_width_px
+    options = {name: numbers[name] for name in CAMERA_NUMBERS}
+    camera = Camera.from_fov(full_px, height_px, numbers["field_of_view_deg"], **options)
+    return camera.window(0, (full_px - width_px) // 2, height_px, width_px)

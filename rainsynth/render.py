@@ -10,9 +10,10 @@ from jaxtyping import Float, UInt8, UInt16
 
 from rainsynth.bands import over_bands
 from rainsynth.checks import InputError, check_number
-from rainsynth.compositing import compose, no_texture, to_unit16
+from rainsynth.compositing import compose
 from rainsynth.first_use import first_use
-from rainsynth.optics.depth_table import look_up_unit16, narrow_depth, table_depths_m
+from rainsynth.layer_steps import mean_of_unit16, no_texture, to_unit16
+from rainsynth.optics.depth_table import SceneDepth, look_up_unit16, scene_depth, table_depths_m
 from rainsynth.optics.drop_light import drop_light, estimated_sky_linear
 from rainsynth.optics.rasterize import draw_alpha16
 from rainsynth.optics.streak import project
@@ -53,7 +54,7 @@ def render_rain(
     check_number(min_streak_width_px, 0.05, 100, "min_streak_width_px")
     with first_use():
         shot = take_shot(background, event, camera, window)
-        drops = sample_drops(event, shot.view, shot.far_m, min_streak_width_px, sample_rng(seed, index))
+        drops = sample_drops(event, shot.view, shot.depth.farthest_m, min_streak_width_px, sample_rng(seed, index))
         keys = sample_keys(seed, index)
         sample = rain_before(shot, drops, event, keys, min_streak_width_px=min_streak_width_px, threads=threads)
     sample.parameters.update(seed=seed, index=index, preset="")
@@ -62,15 +63,11 @@ def render_rain(
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Shot:
-    """What a picture is made of besides its drops: the photograph or a window of it, its depth, camera and light.
-
-    `narrow_m` is the depth in the form of optics.depth_table, `far_m` its largest.
-    """
+    """What a picture is made of besides its drops: the photograph or a window of it, its depth, camera and light."""
 
     clean_srgb8: UInt8[np.ndarray, "h w 3"]
     depth_m: Float[np.ndarray, "h w"]
-    narrow_m: Float[np.ndarray, "h narrow"]
-    far_m: float
+    depth: SceneDepth
     view: Camera
     sky_linear: float
     light_grid_linear: Float[np.ndarray, "gh gw 3"]
@@ -88,12 +85,10 @@ def take_shot(
             " Camera.from_fov(width_px, height_px) makes one."
         )
     clean_srgb8, view, depth_m = through_window(background, camera, window)
-    narrow_m = narrow_depth(depth_m)
     return Shot(
         clean_srgb8=clean_srgb8,
         depth_m=depth_m,
-        narrow_m=narrow_m,
-        far_m=float(narrow_m.max()),
+        depth=scene_depth(depth_m),
         view=view,
         **_light(background, event, camera, window),
     )
@@ -116,9 +111,9 @@ def rain_before(
     view, noise_key = shot.view, keys[0]
     layers: dict[str, Any] = {name: getattr(shot, name) for name in ("light_grid_linear", "airlight_linear")}
     layers["clean_srgb8"] = shot.clean_srgb8
-    layers["transmission16"] = _veil(event, view, shot.narrow_m, min_streak_width_px)
+    layers["transmission16"] = _veil(event, view, shot.depth, min_streak_width_px)
     layers["streak_alpha16"], layers["texture16"] = _drops_and_texture(
-        drops, apparent or event, view, shot.narrow_m, min_streak_width_px, keys[1], threads
+        drops, apparent or event, view, shot.depth, min_streak_width_px, keys[1], threads
     )
     layers["noise"] = SensorNoise(full_well_e=view.full_well_e, read_noise_e=view.read_noise_e, key=noise_key)
     rainy_srgb8 = compose(**layers, threads=threads)
@@ -128,7 +123,7 @@ def rain_before(
         "sky_linear": shot.sky_linear,
         "drop_count": len(drops),
         "coverage_fraction": float(np.count_nonzero(streak_mask(layers["streak_alpha16"])) / shot.depth_m.size),
-        "mean_transmission": float(layers["transmission16"][:, : shot.narrow_m.shape[1]].mean() / 65535),
+        "mean_transmission": mean_of_unit16(layers["transmission16"][:, : shot.depth.narrow_m.shape[1]]),
         "min_streak_width_px": min_streak_width_px,
     }
     parameters = describe(event, view, shot.airlight_linear) | measured
@@ -166,38 +161,36 @@ def _light(
     }
 
 
-def _veil(
-    event: RainEvent, view: Camera, narrow_m: Float[np.ndarray, "h narrow"], min_streak_width_px: float
-) -> UInt16[np.ndarray, "h w"]:
+def _veil(event: RainEvent, view: Camera, depth: SceneDepth, min_streak_width_px: float) -> UInt16[np.ndarray, "h w"]:
     """Mean transmission of all that is not drawn, in steps of 1/65535."""
-    depth_m = table_depths_m(narrow_m)
-    transmission = np.exp(-unresolved_optical_depth(event, view, depth_m, min_streak_width_px))
-    return look_up_unit16(narrow_m, to_unit16(transmission), view.width_px)
+    optical_depth = unresolved_optical_depth(event, view, table_depths_m(depth), min_streak_width_px)
+    transmission = np.exp(-optical_depth)
+    return look_up_unit16(depth, to_unit16(transmission), view.width_px)
 
 
 def _drops_and_texture(
     drops: Drops,
     event: RainEvent,
     view: Camera,
-    narrow_m: Float[np.ndarray, "h narrow"],
+    depth: SceneDepth,
     min_streak_width_px: float,
     key: int,
     threads: int,
 ) -> tuple[UInt16[np.ndarray, "h w"], UInt16[np.ndarray, "h w"]]:
     """Coverage by drawn drops in steps of 1/65535, and the texture of all others in steps of 1/32768."""
     streaks = project(drops, view)
-    texture = texture_of(event, view, float(narrow_m.max()), min_streak_width_px)
+    texture = texture_of(event, view, depth.farthest_m, min_streak_width_px)
     alpha16 = np.empty((view.height_px, view.width_px), dtype=np.uint16)
     texture16 = no_texture(view.height_px, view.width_px) if texture is None else np.empty_like(alpha16)
 
     def draw(first: int, last: int) -> None:
-        draw_alpha16(alpha16, streaks, narrow_m, (first, last))
+        draw_alpha16(alpha16, streaks, depth, (first, last))
         if texture is not None and not texture.lying:
-            draw_texture(texture16, texture, narrow_m, key, (first, last))
+            draw_texture(texture16, texture, depth, key, (first, last))
 
     over_bands(draw, view.height_px, threads)
     if texture is not None and texture.lying:
-        texture16 = lying_texture(texture, narrow_m, key, alpha16.shape)
+        texture16 = lying_texture(texture, depth, key, alpha16.shape)
     return alpha16, texture16
 
 
@@ -215,9 +208,7 @@ def describe(event: RainEvent, camera: Camera, airlight_linear: Float[np.ndarray
         "wind_away_m_s": event.wind_m_s[1],
         "turbulence_m_s": event.turbulence_m_s,
         "highlight_linear": event.highlight_linear,
-        "airlight_red_linear": float(airlight_linear[0]),
-        "airlight_green_linear": float(airlight_linear[1]),
-        "airlight_blue_linear": float(airlight_linear[2]),
+        **describe_airlight(airlight_linear),
         "exposure_s": camera.exposure_s,
         "focal_px": camera.focal_px,
         "principal_x_px": camera.principal_x_px,
@@ -228,4 +219,12 @@ def describe(event: RainEvent, camera: Camera, airlight_linear: Float[np.ndarray
         "full_well_e": camera.full_well_e,
         "read_noise_e": camera.read_noise_e,
         "jpeg_quality": camera.jpeg_quality,
+    }
+
+
+def describe_airlight(airlight_linear: Float[np.ndarray, "3"]) -> dict[str, float]:
+    """The colour of the veil, by name and unit."""
+    return {
+        f"airlight_{name}_linear": float(light)
+        for name, light in zip(("red", "green", "blue"), airlight_linear, strict=True)
     }

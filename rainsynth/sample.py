@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8, UInt16
 
 from rainsynth.color import encode
-from rainsynth.compositing import TEXTURE_ONE, UNIT_STEPS, compose, compose_veiled, from_unit16, spread_grid
+from rainsynth.compositing import compose, compose_veiled, spread_grid
 from rainsynth.display_blend import blend_on_display
+from rainsynth.layer_steps import UNIT_STEPS, from_texture16, from_unit16
 from rainsynth.sensor import SensorNoise, through_jpeg
 
 LINEAR_LIGHT = "linear-light"  # the blend of physical rain; look-alikes have those of display_blend
@@ -55,7 +56,7 @@ class LayerViews:
     @cached_property
     def texture(self) -> Float[np.ndarray, "h w"]:
         """What rain too small to draw lets through, over its mean, (H, W) float32 in [0, 2]; 1 in the mean."""
-        return self.texture16 * np.float32(1 / TEXTURE_ONE)
+        return from_texture16(self.texture16)
 
     @cached_property
     def transmission(self) -> Float[np.ndarray, "h w"]:

@@ -9,8 +9,8 @@ Choices:
   adds drops to those that are there.
 - Texture of rain too small to draw is another draw in every frame, and for either eye. Between two frames all of it
   falls farther than its streaks are long, so in one place nothing of it stays. Where it has moved to, drops of unequal
-  speed and distance have passed each other: textures of successive frames are correlated by 0.05 there at 25 Hz and
-  1/250 s, 0.15 at 1/60 s, 0.3 where the exposure fills the interval.
+  speed and distance have passed each other: textures of successive frames are correlated by 0.05 at most there at 25 Hz
+  and 1/250 s, 0.15 at 1/60 s, 0.3 where the exposure fills the interval.
 - A moving camera does not turn. Its motion slants streaks, each by its own place and speed, and the texture as in the
   middle of the picture.
 """
@@ -133,7 +133,7 @@ def _render(
     threads: int,
 ) -> RainSample:
     """What the field of drops is at one moment, before one photograph."""
-    drops, _ = drops_in_view(field, weather, shot.view, shot.far_m, min_streak_width_px, moment)
+    drops, _ = drops_in_view(field, weather, shot.view, shot.depth.farthest_m, min_streak_width_px, moment)
     apparent = _apparent_event(weather, moment)
     sample = rain_before(
         shot, drops, weather, keys, min_streak_width_px=min_streak_width_px, threads=threads, apparent=apparent

@@ -14,13 +14,13 @@ import numpy as np
 from jaxtyping import Float, UInt8, UInt16
 
 from rainsynth.checks import InputError, check_choice, check_in_range
-from rainsynth.display_blend import STEPS_PER_CODE, UNIT_STEPS
+from rainsynth.display_blend import STEPS_PER_CODE, WHITE_CODE
+from rainsynth.layer_steps import UNIT_STEPS
 from rainsynth.lookalikes.noise import blurred_noise_codes
 from rainsynth.lookalikes.ranges import Parameters
 from rainsynth.lookalikes.sets import LOOKALIKES
 from rainsynth.lookalikes.streaks import summed_layers_codes
 
-WHITE_CODE = 255
 VISIBLE_CODES = 10  # a pixel counts as covered by streaks above this, as in rainsynth.measure
 DEPTH_BLUR_PX = 5.0  # imgaussfilt(dep, 5) of Outdoor-Rain's generator
 LEAST_DISPARITY = 0.1  # 1 / (disparity + 0.1) of the same

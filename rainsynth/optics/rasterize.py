@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Float, UInt16
 from numba import njit
 
-from rainsynth.optics.depth_table import narrow_depth
+from rainsynth.layer_steps import UNIT_STEPS
+from rainsynth.optics.depth_table import SceneDepth, scene_depth
 from rainsynth.optics.streak import Streaks
 
 TABLE_STEPS = 2048
@@ -40,34 +41,34 @@ def unhidden_fraction(streaks: Streaks, depth_m: Float[np.ndarray, "h w"]) -> Fl
     A streak covers only pixels whose depth is beyond it. Alpha is one minus this.
     """
     free = np.ones(depth_m.shape, dtype=np.float32)
-    cover(free, streaks, narrow_depth(depth_m), (0, depth_m.shape[0]), additive=False)
+    cover(free, streaks, scene_depth(depth_m), (0, depth_m.shape[0]), additive=False)
     return free
 
 
 def coverage_sum(streaks: Streaks, depth_m: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
     """Sum of the single coverages a_i over the streaks in each pixel, float32 (overlaps add)."""
     total = np.zeros(depth_m.shape, dtype=np.float32)
-    cover(total, streaks, narrow_depth(depth_m), (0, depth_m.shape[0]), additive=True)
+    cover(total, streaks, scene_depth(depth_m), (0, depth_m.shape[0]), additive=True)
     return total
 
 
 def draw_alpha16(
     alpha16: UInt16[np.ndarray, "h w"],
     streaks: Streaks,
-    narrow_m: Float[np.ndarray, "h narrow"],
+    depth: SceneDepth,
     rows: tuple[int, int],
 ) -> None:
     """Fill rows [first, last) of `alpha16` with what streaks cover, 1 - prod(1 - a_i), in steps of 1/65535."""
     for first in range(*rows, ROWS_AT_ONCE):
         last = min(first + ROWS_AT_ONCE, rows[1])
         free = np.ones((last - first, alpha16.shape[1]), dtype=np.float32)
-        cover(free, streaks, narrow_m, (first, last), additive=False)
+        cover(free, streaks, depth, (first, last), additive=False)
         _alpha_steps(alpha16[first:last], free)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _alpha_steps(alpha16: np.ndarray, free: np.ndarray) -> None:
-    one, steps, half = np.float32(1), np.float32(65535), np.float32(0.5)
+    one, steps, half = np.float32(1), np.float32(UNIT_STEPS), np.float32(0.5)
     for y in range(free.shape[0]):
         for x in range(free.shape[1]):
             alpha16[y, x] = np.uint16(max(one - free[y, x], np.float32(0)) * steps + half)
@@ -76,22 +77,22 @@ def _alpha_steps(alpha16: np.ndarray, free: np.ndarray) -> None:
 def cover(
     out: Float[np.ndarray, "h w"],
     streaks: Streaks,
-    narrow_m: Float[np.ndarray, "h narrow"],
+    depth: SceneDepth,
     rows: tuple[int, int],
     *,
     additive: bool,
 ) -> None:
     """Cover rows [first, last) of a picture, all that `out` holds, by streaks: multiply by (1 - a_i), or add a_i.
 
-    `narrow_m` is the depth of the whole picture (see optics.depth_table).
+    `depth` is that of the whole picture.
     """
     if len(streaks.area_px2) == 0:
         return
     _rasterize(
         out,
         *rows,
-        narrow_m,
-        float(narrow_m.min()),
+        depth.narrow_m,
+        depth.nearest_m,
         streaks.start_x_px,
         streaks.start_y_px,
         streaks.end_x_px,

@@ -21,11 +21,9 @@ four slabs. Variance and correlation agree with pictures of every drop within a 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 from numba import njit
 
 from rainsynth.scene.camera import Camera
@@ -38,143 +36,150 @@ SLAB_LENGTH_RATIO = 2.0  # streaks within a slab differ in length by about this 
 MOST_SLABS = 4
 LEAST_FAN_PX = 1.5  # streaks whose ends lie this far apart by their directions are split among three
 FAN = np.array([-0.85, 0.0, 0.85])  # choice: overlap as far as a normal spread of standard deviation 1 does
+MOST_PARTS = MOST_SLABS * len(FAN)
 LEAST_VARIANCE = 1e-7  # rain with less moves no pixel by a tenth of a code
 BOX_OVER_DISC = np.sqrt(3) / 2  # a box with the variance of a disc's profile is this much narrower
 POISSON_STEPS = 4096
+LARGEST_NUMBER = 255  # that a table holds
 LARGEST_POISSON_MEAN = 60.0  # beyond, larger drops to the same variance: Gaussian either way
 
 # Columns of the moments of a cell of distance
 VARIANCE, SECOND, THIRD, ACROSS, ALONG, SLOPE, SLOPE_SQUARED = range(7)
+MOMENTS = 7
+# Numbers of a part, in the order in which they are found
+PART_NUMBERS = (
+    "near_m", "far_m", "variance", "amplitude", "slope", "along_ones", "along_end", "across_end", "mean_number",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Texture:
     """Noise with the statistics of undrawn rain. Arrays have one entry a part: a slab, or one direction of it.
 
-    `poisson` are equally likely numbers of drops in a pixel; `along_ones` and `along_end` the taps along a streak,
-    `across_end` those across it; `amplitude` what one drop takes at a tap of 1; `variance` the part's K; `slope`
-    pixels sideways per pixel along the streak. `lying` streaks run along rows instead of columns.
-    `depth_m` and `variance_before` tabulate the K of all drops nearer than a depth.
+    `variance` is the part's K; `amplitude` what one drop takes at a tap of 1; `slope` pixels sideways per pixel along
+    the streak; `along_ones` (whole numbers) and `along_end` the taps along a streak, `across_end` those across it.
+    `poisson` are equally likely numbers of drops in a pixel, `mean_number` their mean. `lying` streaks run along rows
+    instead of columns. `depth_m` and `variance_before` tabulate the K of all drops nearer than a depth.
     """
 
     near_m: Float[np.ndarray, "parts"]
     far_m: Float[np.ndarray, "parts"]
     variance: Float[np.ndarray, "parts"]
-    poisson: UInt8[np.ndarray, "parts 4096"]
-    along_ones: Int[np.ndarray, "parts"]
-    along_end: Float[np.ndarray, "parts"]
-    across_end: Float[np.ndarray, "parts"]
     amplitude: Float[np.ndarray, "parts"]
     slope: Float[np.ndarray, "parts"]
+    along_ones: Float[np.ndarray, "parts"]
+    along_end: Float[np.ndarray, "parts"]
+    across_end: Float[np.ndarray, "parts"]
+    mean_number: Float[np.ndarray, "parts"]
+    poisson: UInt8[np.ndarray, "parts 4096"]
     lying: bool
     depth_m: Float[np.ndarray, "cells"]
     variance_before: Float[np.ndarray, "cells"]
 
     def share_before(self, depth_m: Float[np.ndarray, "d"]) -> Float[np.ndarray, "parts d"]:
         """Share of each part's variance that lies before a background at `depth_m`."""
-        before, near, far = (
-            np.interp(z_m, self.depth_m, self.variance_before) for z_m in (depth_m, self.near_m, self.far_m)
-        )
-        return np.clip((before - near[:, None]) / (far - near)[:, None], 0, 1)
+        return _share_before(depth_m, self.depth_m, self.variance_before, self.near_m, self.far_m)
 
 
 def texture_of(event: RainEvent, camera: Camera, far_m: float, min_streak_width_px: float) -> Texture | None:
     """Texture of the undrawn drops between `near_m` and `far_m`; None where it shows in no pixel."""
     if far_m <= camera.near_m * 1.001 or event.rain_rate_mm_h == 0:
         return None
-    cells = max(2, int(np.ceil(np.log2(far_m / camera.near_m) * CELLS_AN_OCTAVE)))
-    edge_m = np.geomspace(camera.near_m, far_m, cells + 1)
-    moments, lying = _moments_of(event, camera, edge_m, min_streak_width_px), False
-    if abs(moments[:, SLOPE].sum()) > moments[:, VARIANCE].sum():
-        moments, lying = _moments_of(event, camera, edge_m, min_streak_width_px, lying=True), True
-    if moments[:, VARIANCE].sum() < LEAST_VARIANCE:
+    edge_m = _cell_edges_m(float(camera.near_m), far_m)
+    moments, lying = _moments_of(event, camera, edge_m, min_streak_width_px)
+    before = np.concatenate([[0.0], np.cumsum(moments[:, VARIANCE])])
+    if before[-1] < LEAST_VARIANCE:
         return None
-    first = _slab_edges(moments)
-    parts = [part for a, b in pairwise(first) for part in _parts(moments[a:b].sum(axis=0), edge_m[a], edge_m[b])]
-    return Texture(
-        **{name: np.array([part[name] for part in parts]) for name in parts[0]},
-        lying=lying,
-        depth_m=edge_m,
-        variance_before=np.concatenate([[0.0], np.cumsum(moments[:, VARIANCE])]),
-    )
+    numbers = np.empty((len(PART_NUMBERS), MOST_PARTS))
+    poisson = np.empty((MOST_PARTS, POISSON_STEPS), dtype=np.uint8)
+    parts = _fill_parts(numbers, poisson, moments, edge_m, _slab_edges(moments))
+    named = dict(zip(PART_NUMBERS, numbers[:, :parts], strict=True))
+    return Texture(**named, poisson=poisson[:parts], lying=lying, depth_m=edge_m, variance_before=before)
 
 
 def _moments_of(
-    event: RainEvent,
-    camera: Camera,
-    edge_m: Float[np.ndarray, "cells+1"],
-    min_streak_width_px: float,
-    *,
-    lying: bool = False,
-) -> Float[np.ndarray, "cells 7"]:
-    """Moments of the coverage by undrawn drops of every cell of distance, for the middle of the picture."""
+    event: RainEvent, camera: Camera, edge_m: Float[np.ndarray, "cells+1"], min_streak_width_px: float
+) -> tuple[Float[np.ndarray, "cells 7"], bool]:
+    """Moments of the coverage by undrawn drops in each cell of distance, for the middle of the picture.
+
+    And whether streaks lie: most of them are nearer to the rows than to the columns.
+    """
     bins = size_bins()
     middle_x = (camera.width_px / 2 - camera.principal_x_px) / camera.focal_px
     middle_y = (camera.height_px / 2 - camera.principal_y_px) / camera.focal_px
-    right_m_s, away_m_s = event.wind_m_s
-    centre = slice(BINS_TOGETHER // 2, None, BINS_TOGETHER)
-    return _moments(
+    right_m_s, away_m_s = map(float, event.wind_m_s)
+    return _moments_and_lying(
         edge_m,
-        drops_per_m3(event).reshape(-1, BINS_TOGETHER).sum(axis=1),
-        bins.horizontal_mm[centre] * 1e-3,
-        bins.vertical_mm[centre] * 1e-3,
-        bins.fall_speed_m_s[centre] - middle_y * away_m_s,
-        right_m_s - middle_x * away_m_s,
-        event.turbulence_m_s,
-        resolved_ends_m(camera, min_streak_width_px)[centre],
-        camera.focal_px,
-        camera.exposure_s,
-        camera.aperture_mm * 1e-3,
-        camera.focus_m,
-        lying,
+        (drops_per_m3(event), bins.horizontal_mm, bins.vertical_mm, bins.fall_speed_m_s),
+        resolved_ends_m(camera, min_streak_width_px),
+        (right_m_s - middle_x * away_m_s, middle_y * away_m_s, float(event.turbulence_m_s)),
+        tuple(map(float, (camera.focal_px, camera.exposure_s, camera.aperture_mm * 1e-3, camera.focus_m))),
     )
 
 
 @njit(cache=True, nogil=True)
-def _sum_of_squares(box_px: float) -> float:
-    """Mean sum of the squared parts of a box of `box_px` on pixels."""
-    return 1 - box_px / 3 if box_px <= 1 else (1 - 1 / (3 * box_px)) / box_px
+def _cell_edges_m(near_m: float, far_m: float) -> np.ndarray:
+    """Edges of the cells of distance, in equal ratios."""
+    cells = max(2, int(np.ceil(np.log2(far_m / near_m) * CELLS_AN_OCTAVE)))
+    step = (np.log10(far_m) - np.log10(near_m)) / cells
+    edge_m = 10 ** (np.log10(near_m) + np.arange(cells + 1) * step)
+    edge_m[0], edge_m[-1] = near_m, far_m
+    return edge_m
 
 
 @njit(cache=True, nogil=True)
-def _moments(  # type: ignore[no-untyped-def]
-    edge_m,
-    per_m3,
-    wide_m,
-    high_m,
-    down_m_s,
-    right_m_s,
-    turbulence_m_s,
-    resolved_m,
-    focal_px,
-    exposure_s,
-    aperture_m,
-    focus_m,
-    lying,
-):
-    moments = np.zeros((len(edge_m) - 1, 7))
-    for cell in range(len(edge_m) - 1):
-        for size in range(len(per_m3)):
+def _share_before(depth_m, edge_m, variance_before, near_m, far_m):  # type: ignore[no-untyped-def]
+    """Part of each part's variance that is nearer than each depth, (parts, depths); linear within a cell."""
+    before = np.interp(depth_m, edge_m, variance_before)
+    near, far = np.interp(near_m, edge_m, variance_before), np.interp(far_m, edge_m, variance_before)
+    share = np.empty((len(near), len(before)))
+    for part in range(len(near)):
+        for i in range(len(before)):
+            share[part, i] = min(max((before[i] - near[part]) / (far[part] - near[part]), 0.0), 1.0)
+    return share
+
+
+@njit(cache=True, nogil=True)
+def _moments_and_lying(edge_m, drops, resolved_m, motion, lens):  # type: ignore[no-untyped-def]
+    moments = _moments(edge_m, drops, resolved_m, motion, lens, False)
+    if abs(moments[:, SLOPE].sum()) > moments[:, VARIANCE].sum():
+        return _moments(edge_m, drops, resolved_m, motion, lens, True), True
+    return moments, False
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _moments(edge_m, drops, resolved_m, motion, lens, lying):  # type: ignore[no-untyped-def]
+    """Moments of all cells; bins of diameter are taken together, at the middle one."""
+    per_m3, horizontal_mm, vertical_mm, fall_m_s = drops
+    aside_m_s, rise_m_s, turbulence_m_s = motion
+    focal_px, exposure_s, aperture_m, focus_m = lens
+    moments = np.zeros((len(edge_m) - 1, MOMENTS))
+    for first in range(0, len(per_m3), BINS_TOGETHER):
+        size = first + BINS_TOGETHER // 2
+        drops_per_m3 = per_m3[first : first + BINS_TOGETHER].sum()
+        wide_m, high_m = horizontal_mm[size] * 1e-3, vertical_mm[size] * 1e-3
+        ahead, aside = fall_m_s[size] - rise_m_s, aside_m_s
+        if lying:
+            ahead, aside = aside, ahead
+        slope = aside / ahead if abs(ahead) > 1e-3 else 0.0
+        fan = turbulence_m_s / max(abs(ahead), 0.1)
+        for cell in range(len(edge_m) - 1):
             low_m = max(edge_m[cell], resolved_m[size])
             if low_m >= edge_m[cell + 1]:
                 continue
             z_m = np.sqrt(low_m * edge_m[cell + 1])
             scale = focal_px / z_m
-            area_px2 = np.pi / 4 * scale * scale * wide_m[size] * high_m[size]
+            area_px2 = np.pi / 4 * scale * scale * wide_m * high_m
             blur_px = focal_px * aperture_m * abs(1 / z_m - 1 / focus_m)
-            across_px, along_px = np.hypot(scale * wide_m[size], blur_px), np.hypot(scale * high_m[size], blur_px)
-            ahead_m_s, aside_m_s = down_m_s[size], right_m_s
+            across_px2, along_px2 = (scale * wide_m) ** 2 + blur_px**2, (scale * high_m) ** 2 + blur_px**2
             if lying:
-                across_px, along_px, ahead_m_s, aside_m_s = along_px, across_px, aside_m_s, ahead_m_s
-            path_px = scale * exposure_s * abs(ahead_m_s)
-            slope = aside_m_s / ahead_m_s if abs(ahead_m_s) > 1e-3 else 0.0
+                across_px2, along_px2 = along_px2, across_px2
+            path_px = scale * exposure_s * abs(ahead)
             drift_px = abs(slope) * min(1.0, path_px)
-            across_px = np.sqrt((BOX_OVER_DISC * across_px) ** 2 + drift_px**2)
-            along_px = np.sqrt((BOX_OVER_DISC * along_px) ** 2 + path_px**2)
-            fan = turbulence_m_s / max(abs(ahead_m_s), 0.1)
-            density = per_m3[size] * (edge_m[cell + 1] ** 3 - low_m**3) / (3 * focal_px**2)  # drops per pixel
-            second = density * area_px2**2
-            across, along = _sum_of_squares(across_px), _sum_of_squares(along_px)
+            across = _sum_of_squares(np.sqrt(BOX_OVER_DISC**2 * across_px2 + drift_px**2))
+            along = _sum_of_squares(np.sqrt(BOX_OVER_DISC**2 * along_px2 + path_px**2))
+            drops_a_pixel = drops_per_m3 * (edge_m[cell + 1] ** 3 - low_m**3) / (3 * focal_px**2)
+            second = drops_a_pixel * area_px2**2
             moments[cell, VARIANCE] += second * across * along
             moments[cell, SECOND] += second
             moments[cell, THIRD] += second * area_px2
@@ -185,48 +190,63 @@ def _moments(  # type: ignore[no-untyped-def]
     return moments
 
 
-def _slab_edges(moments: Float[np.ndarray, "cells 7"]) -> Int[np.ndarray, "slabs+1"]:
+@njit(cache=True, nogil=True, error_model="numpy")
+def _sum_of_squares(box_px: float) -> float:
+    """Mean sum of the squared parts of a box of `box_px` on pixels."""
+    return 1 - box_px / 3 if box_px <= 1 else (1 - 1 / (3 * box_px)) / box_px
+
+
+@njit(cache=True, nogil=True)
+def _slab_edges(moments: np.ndarray) -> np.ndarray:
     """Cells at which slabs begin, and the end: slabs of equal ratio of streak lengths where the variance is."""
     variance = moments[:, VARIANCE]
     before = np.cumsum(variance) / variance.sum()
     length_px = moments[:, ACROSS] / np.maximum(variance, 1e-30)
-    near, far = np.searchsorted(before, (0.05, 0.95))
-    ratio = max(length_px[near] / max(length_px[min(far, len(variance) - 1)], 1.0), 1.0)
-    slabs = int(np.clip(np.ceil(np.log(ratio) / np.log(SLAB_LENGTH_RATIO)), 1, MOST_SLABS))
-    limits_px = length_px[near] * ratio ** (-np.arange(1, slabs) / slabs)
-    cells = [int(np.argmax((length_px < limit_px) & (variance > 0))) for limit_px in limits_px]
-    return np.unique([0, *(cell for cell in cells if before[cell] < 1), len(variance)])
+    near, far = np.searchsorted(before, 0.05), min(np.searchsorted(before, 0.95), len(variance) - 1)
+    ratio = max(length_px[near] / max(length_px[far], 1.0), 1.0)
+    slabs = min(max(int(np.ceil(np.log(ratio) / np.log(SLAB_LENGTH_RATIO))), 1), MOST_SLABS)
+    first, count = np.zeros(MOST_SLABS + 1, dtype=np.int64), 1
+    for slab in range(1, slabs):
+        shorter = (length_px < length_px[near] * ratio ** (-slab / slabs)) & (variance > 0)
+        cell = np.argmax(shorter)
+        if shorter[cell] and cell > first[count - 1] and before[cell - 1] > 0 and before[cell] < 1:
+            first[count] = cell
+            count += 1
+    first[count] = len(variance)
+    return first[: count + 1]
 
 
-def _parts(moments: Float[np.ndarray, "7"], near_m: float, far_m: float) -> list[dict[str, Any]]:
-    """Equal drops and taps with the moments of one slab, in one direction or split among three."""
-    variance, length_px = moments[VARIANCE], moments[ACROSS] / moments[VARIANCE]
-    slope = moments[SLOPE] / variance
-    spread = np.sqrt(max(moments[SLOPE_SQUARED] / variance - slope**2, 0))
-    slopes = slope + spread * FAN if spread * length_px > LEAST_FAN_PX else np.array([slope])
-    along_ones, along_end = taps_of_length(length_px)
-    _, across_end = taps_of_length(min(moments[ALONG] / variance, 3.0), ones=1)
-    per_pixel = moments[SECOND] ** 3 / moments[THIRD] ** 2 / len(slopes)
-    poisson = np.empty(POISSON_STEPS, dtype=np.uint8)
-    drop_variance = _fill_poisson(poisson, min(per_pixel, LARGEST_POISSON_MEAN))
-    squares = (along_ones + 2 * along_end**2) * (1 + 2 * across_end**2)
-    shared = {
-        "near_m": near_m,
-        "far_m": far_m,
-        "variance": variance / len(slopes),
-        "poisson": poisson,
-        "along_ones": along_ones,
-        "along_end": along_end,
-        "across_end": across_end,
-        "amplitude": np.sqrt(variance / len(slopes) / (drop_variance * squares)),
-    }
-    return [shared | {"slope": slope} for slope in slopes]
+@njit(cache=True, nogil=True)
+def _fill_parts(numbers, poisson, moments, edge_m, first):  # type: ignore[no-untyped-def]
+    """Write equal drops and taps with the moments of each slab, in one direction or split among three; their count."""
+    part = 0
+    for slab in range(len(first) - 1):
+        total = moments[first[slab] : first[slab + 1]].sum(axis=0)
+        variance, length_px = total[VARIANCE], total[ACROSS] / total[VARIANCE]
+        slope = total[SLOPE] / variance
+        spread = np.sqrt(max(total[SLOPE_SQUARED] / variance - slope**2, 0))
+        slopes = slope + spread * (FAN if spread * length_px > LEAST_FAN_PX else FAN[1:2])
+        along_ones, along_end = taps_of_length(length_px, int(max(length_px, 1.0)))
+        _, across_end = taps_of_length(min(total[ALONG] / variance, 3.0), 1)
+        per_pixel = total[SECOND] ** 3 / total[THIRD] ** 2 / len(slopes)
+        mean_number, variance_of_number = _fill_poisson(poisson[part], min(per_pixel, LARGEST_POISSON_MEAN))
+        squares = (along_ones + 2 * along_end**2) * (1 + 2 * across_end**2)
+        variance /= len(slopes)
+        amplitude = np.sqrt(variance / (variance_of_number * squares))
+        for direction in range(len(slopes)):
+            numbers[:, part] = np.array([
+                edge_m[first[slab]], edge_m[first[slab + 1]], variance, amplitude, slopes[direction],
+                float(along_ones), along_end, across_end, mean_number,
+            ])  # fmt: skip
+            poisson[part] = poisson[part - direction]
+            part += 1
+    return part
 
 
-def taps_of_length(length_px: float, ones: int | None = None) -> tuple[int, float]:
+@njit(cache=True, nogil=True)
+def taps_of_length(length_px: float, ones: int) -> tuple[int, float]:
     """(m, e) of taps (e, 1, ..., 1, e) with m ones whose (sum)^2 / sum of squares is `length_px`, at least 1."""
     length_px = max(length_px, 1.0)
-    ones = int(length_px) if ones is None else ones
     # (m + 2e)^2 = L (m + 2e^2)  ->  (4 - 2L) e^2 + 4 m e + m^2 - L m = 0
     square, linear, constant = 4 - 2 * length_px, 4 * ones, ones**2 - length_px * ones
     if abs(square) < 1e-9:
@@ -235,18 +255,21 @@ def taps_of_length(length_px: float, ones: int | None = None) -> tuple[int, floa
 
 
 @njit(cache=True, nogil=True)
-def _fill_poisson(numbers: np.ndarray, mean: float) -> float:
-    """Fill a table with equally likely Poisson numbers; their variance."""
-    number, probability = 0, np.exp(-mean)
-    cumulated, total, squares = probability, 0.0, 0.0
-    for i in range(len(numbers)):
-        while (i + 0.5) / len(numbers) > cumulated and number < 255:
-            number += 1
-            probability *= mean / number
-            cumulated += probability
-        numbers[i] = number
-        total += number
-        squares += number * number
+def _fill_poisson(numbers: np.ndarray, mean: float) -> tuple[float, float]:
+    """Fill a table with equally likely Poisson numbers, the i-th where the CDF is (i + 1/2) / n; mean and variance."""
+    number, probability, filled = 0, np.exp(-mean), 0
+    cumulated, total, squares = probability, 0, 0
+    while filled < len(numbers):
+        upto = int(np.floor(cumulated * len(numbers) - 0.5)) + 1 if number < LARGEST_NUMBER else len(numbers)
+        upto = min(upto, len(numbers))
+        numbers[filled:upto] = number
+        total += number * (upto - filled)
+        squares += number**2 * (upto - filled)
+        filled = upto
+        number += 1
+        probability *= mean / number
+        cumulated += probability
     if squares == 0:  # too rare for the table: one part of it
         numbers[-1] = total = squares = 1
-    return squares / len(numbers) - (total / len(numbers)) ** 2
+    mean_number = total / len(numbers)
+    return mean_number, squares / len(numbers) - mean_number**2

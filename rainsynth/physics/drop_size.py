@@ -69,8 +69,14 @@ def rain_rate_mm_h(diameter_mm: Float[np.ndarray, "n"], density_per_m3_mm: Float
 
     `diameter_mm` ascends within 0.1 to 8 mm; v is `fall_speed_m_s`.
     """
-    flux = density_per_m3_mm * fall_speed_m_s(diameter_mm) * diameter_mm**3
-    return float(6e-4 * np.pi * np.trapezoid(flux, diameter_mm))
+    return _rate_of(density_per_m3_mm, diameter_mm, fall_speed_m_s(diameter_mm), diameter_mm**3)
+
+
+def _rate_of(
+    density_per_m3_mm: np.ndarray, diameter_mm: np.ndarray, speed_m_s: np.ndarray, cube_mm3: np.ndarray
+) -> float:
+    """The integral of `rain_rate_mm_h` over drops of known speed [mm/h]."""
+    return float(6e-4 * np.pi * np.trapezoid(density_per_m3_mm * speed_m_s * cube_mm3, diameter_mm))
 
 
 def mean_square_diameter_mm2_m3(rain_rate_mm_h: float, spectrum: str, normalize: bool) -> float:
@@ -97,9 +103,16 @@ def check_rain(rain_rate_mm_h: float, spectrum: str) -> None:
 @lru_cache(maxsize=4096)
 def rate_correction(rain_rate_mm_h_asked: float, spectrum: str) -> float:
     """Factor on the published spectrum after which its drops of 0.1 to 8 mm bring the rate asked for."""
-    diameter_mm = np.geomspace(MIN_DIAMETER_MM, MAX_DIAMETER_MM, INTEGRATION_POINTS)
+    diameter_mm, speed_m_s, cube_mm3 = _integration_drops()
     published = _published_density(diameter_mm, rain_rate_mm_h_asked, spectrum)
-    return rain_rate_mm_h_asked / rain_rate_mm_h(diameter_mm, published)
+    return rain_rate_mm_h_asked / _rate_of(published, diameter_mm, speed_m_s, cube_mm3)
+
+
+@lru_cache(maxsize=1)
+def _integration_drops() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Diameter [mm], fall speed [m/s] and cubed diameter of the drops over which spectra are integrated."""
+    diameter_mm = np.geomspace(MIN_DIAMETER_MM, MAX_DIAMETER_MM, INTEGRATION_POINTS)
+    return diameter_mm, fall_speed_m_s(diameter_mm), diameter_mm**3
 
 
 def _published_density(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from rainsynth.checks import check_count, check_number
+from rainsynth.checks import check_count, check_number, with_values
 
 DEFAULT_FIELD_OF_VIEW_DEG = 50.0
 DEFAULT_EXPOSURE_S = 1 / 250
@@ -101,7 +101,7 @@ class Camera:
         check_count(width, 1, self.width_px, "width", "The window must lie inside the picture.")
         check_count(top, 0, self.height_px - height, "top", "The window must lie inside the picture.")
         check_count(left, 0, self.width_px - width, "left", "The window must lie inside the picture.")
-        return replace(
+        return with_values(
             self,
             width_px=width,
             height_px=height,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -21,8 +23,19 @@ SKY_GAP = 1 / 6  # nothing known in so much of the height from the top: open sky
 SKY_COLUMNS = 1 / 40  # columns beside one that count with it, of the width
 SKY_REACH = 1 / 10  # over so much of the height does 1/z come e-fold closer to that of the far limit
 SKY_PERCENTILE = 95.0  # luminance of a sky for certain; the median is none
-Pulls = tuple[Float[np.ndarray, "h w"], Float[np.ndarray, "h w"]]
 REC_601_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scale:
+    """What is minimised at one scale: u and where it is known, w with the pixel to the right and below, k, 1/far."""
+
+    nearness: Float[np.ndarray, "h w"]
+    known: Bool[np.ndarray, "h w"]
+    across: Float[np.ndarray, "h w"]
+    down: Float[np.ndarray, "h w"]
+    sky_pull: Float[np.ndarray, "h w"]
+    far_nearness: np.float32
 
 
 def fill_unknown_depth_m(
@@ -56,7 +69,7 @@ def fill_unknown_depth_m(
     far_m = max(PRIOR_FAR_M, float(depth_m[known].max()))
     nearness = np.where(known, 1 / np.where(known, depth_m, 1), 0).astype(np.float32)
     guide = np.zeros((*depth_m.shape, 3), np.uint8) if image_srgb8 is None else image_srgb8
-    filled = _solve(nearness, known, _pulls(guide), _sky_pull(known, image_srgb8), np.float32(1 / far_m))
+    filled = _solve(_Scale(nearness, known, *_pulls(guide), _sky_pull(known, image_srgb8), np.float32(1 / far_m)))
     return np.where(known, depth_m, 1 / filled).astype(np.float32)
 
 
@@ -92,7 +105,7 @@ def _sky_pull(
     return (open_sky * brightness**2 / (height * SKY_REACH) ** 2).astype(np.float32)
 
 
-def _pulls(image_srgb8: UInt8[np.ndarray, "h w 3"]) -> Pulls:
+def _pulls(image_srgb8: UInt8[np.ndarray, "h w 3"]) -> tuple[Float[np.ndarray, "h w"], Float[np.ndarray, "h w"]]:
     """w of every pixel with the one to its right, and with the one below; 0 beyond the picture."""
     codes = image_srgb8.astype(np.float32)
     across, down = (np.exp(np.abs(np.diff(codes, axis=axis)).max(axis=2) / -EDGE_CODES) for axis in (1, 0))
@@ -100,46 +113,39 @@ def _pulls(image_srgb8: UInt8[np.ndarray, "h w 3"]) -> Pulls:
     return np.pad(across, ((0, 0), (0, 1))), np.pad(down, ((0, 1), (0, 0)))
 
 
-def _solve(
-    nearness: Float[np.ndarray, "h w"],
-    known: Bool[np.ndarray, "h w"],
-    pulls: Pulls,
-    sky_pull: Float[np.ndarray, "h w"],
-    far_nearness: np.float32,
-) -> Float[np.ndarray, "h w"]:
+def _solve(scale: _Scale) -> Float[np.ndarray, "h w"]:
     """The minimum of the sum at this scale, begun from the one at half the scale, whose pixels are cells of 2 x 2."""
-    height, width = known.shape
-    if max(height, width) > 1 and not known.all():
-        count = _sum_of_four(known.astype(np.float32))
-        coarse = _solve(
-            _sum_of_four(np.where(known, nearness, 0)) / np.maximum(count, 1),
-            count > 0,
-            (_between_cells(pulls[0]), np.ascontiguousarray(_between_cells(pulls[1].T).T)),
-            _sum_of_four(sky_pull),
-            far_nearness,
-        )
+    height, width = scale.known.shape
+    if max(height, width) > 1 and not scale.known.all():
+        coarse = _solve(_halved(scale))
         doubled = cv2.resize(coarse, (2 * coarse.shape[1], 2 * coarse.shape[0]), interpolation=cv2.INTER_LINEAR)
-        nearness = np.where(known, nearness, doubled[:height, :width])
-    return _relaxed(nearness, known, pulls, sky_pull, far_nearness)
+        scale = replace(scale, nearness=np.where(scale.known, scale.nearness, doubled[:height, :width]))
+    return _relaxed(scale)
 
 
-def _relaxed(
-    nearness: Float[np.ndarray, "h w"],
-    known: Bool[np.ndarray, "h w"],
-    pulls: Pulls,
-    sky_pull: Float[np.ndarray, "h w"],
-    far_nearness: np.float32,
-) -> Float[np.ndarray, "h w"]:
-    """After the sweeps of one scale, forward and backward in turn; in place."""
-    across, down = pulls
-    weight = sky_pull + across + down
-    weight[:, 1:] += across[:, :-1]
-    weight[1:] += down[:-1]
-    share = np.float32(OVER_RELAXATION) / np.where(known, 1, weight)
-    sky_total = sky_pull * far_nearness
+def _halved(scale: _Scale) -> _Scale:
+    """The same at half the scale."""
+    count = _sum_of_four(scale.known.astype(np.float32))
+    return _Scale(
+        _sum_of_four(np.where(scale.known, scale.nearness, 0)) / np.maximum(count, 1),
+        count > 0,
+        _between_cells(scale.across),
+        np.ascontiguousarray(_between_cells(scale.down.T).T),
+        _sum_of_four(scale.sky_pull),
+        scale.far_nearness,
+    )
+
+
+def _relaxed(scale: _Scale) -> Float[np.ndarray, "h w"]:
+    """u after the sweeps of one scale, forward and backward in turn; in place."""
+    weight = scale.sky_pull + scale.across + scale.down
+    weight[:, 1:] += scale.across[:, :-1]
+    weight[1:] += scale.down[:-1]
+    share = np.float32(OVER_RELAXATION) / np.where(scale.known, 1, weight)
+    sky_total = scale.sky_pull * scale.far_nearness
     for sweep in range(SWEEPS):
-        _relax(nearness, known, across, down, sky_total, share, sweep % 2 == 1)
-    return nearness
+        _relax(scale.nearness, scale.known, scale.across, scale.down, sky_total, share, sweep % 2 == 1)
+    return scale.nearness
 
 
 def _sum_of_four(layer: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h2 w2"]:

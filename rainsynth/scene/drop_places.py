@@ -1,4 +1,4 @@
-"""Where each drop of a sample is and how it moves: the compiled loop of `sample_drops`."""
+"""Where each drop of a sample is and how it moves, and what drops cover together: the compiled loops of scene.drops."""
 
 from __future__ import annotations
 
@@ -24,6 +24,23 @@ def volumes_m3(near_m, end_m, margins_m, slopes):  # type: ignore[no-untyped-def
         volumes[1, size] = (wide * upright_m + high * aside_m) * (far_m**2 - near_m**2)
         volumes[2, size] = wide * high * (far_m**3 - near_m**3) / 3
     return volumes
+
+
+@njit(cache=True, nogil=True)
+def resolved_optical_depth(depth_m, per_m, near_m, end_m):  # type: ignore[no-untyped-def]
+    """Mean optical depth of resolved drops from `near_m` to each depth; `per_m` is that of a metre of each bin's.
+
+    `end_m`, out to which a bin is resolved, ascends with the diameter.
+    """
+    bins = len(per_m)
+    whole, cut_per_m = np.zeros(bins + 1), np.zeros(bins + 1)  # of drops resolved up to their end, and beyond the depth
+    for size in range(bins):
+        whole[size + 1] = whole[size] + per_m[size] * (end_m[size] - near_m)
+        cut_per_m[bins - 1 - size] = cut_per_m[bins - size] + per_m[bins - 1 - size]
+    depth = np.empty(len(depth_m))
+    for i, first_cut in enumerate(np.searchsorted(end_m, depth_m)):
+        depth[i] = whole[first_cut] + cut_per_m[first_cut] * max(depth_m[i] - near_m, 0.0)
+    return depth
 
 
 @njit(cache=True, nogil=True)

@@ -17,7 +17,7 @@ from rainsynth.physics.drop_size import MAX_DIAMETER_MM, MIN_DIAMETER_MM, drop_d
 from rainsynth.physics.extinction import extinction_per_km
 from rainsynth.physics.fall_speed import fall_speed_m_s
 from rainsynth.scene.camera import Camera
-from rainsynth.scene.drop_places import place_drops, volumes_m3
+from rainsynth.scene.drop_places import place_drops, resolved_optical_depth, volumes_m3
 from rainsynth.scene.rain_event import RainEvent
 
 DIAMETER_BINS = 400  # logarithmic, 1.1 % wide
@@ -144,12 +144,8 @@ def unresolved_optical_depth(
     to which each is resolved: 1e-6 pi/4 Int N(D) D^2 (b/a)^(1/3) (min(z, z_D) - near) dD.
     """
     total_per_km = extinction_per_km(event.rain_rate_mm_h, event.spectrum, event.normalize, event.q_ext)
-    per_m = drops_per_m3(event) * size_bins().area_m2
-    end_m = resolved_ends_m(camera, min_streak_width_px)  # ascends with the diameter
-    whole = np.concatenate([[0.0], np.cumsum(per_m * (end_m - camera.near_m))])  # of drops resolved up to their end
-    cut_per_m = np.concatenate([np.cumsum(per_m[::-1])[::-1], [0.0]])  # of drops resolved beyond the depth
-    first_cut = np.searchsorted(end_m, depth_m)
-    resolved = whole[first_cut] + cut_per_m[first_cut] * np.maximum(depth_m - camera.near_m, 0)
+    end_m = resolved_ends_m(camera, min_streak_width_px)
+    resolved = resolved_optical_depth(depth_m, drops_per_m3(event) * size_bins().area_m2, float(camera.near_m), end_m)
     return np.maximum((total_per_km + event.mist_per_km) * 1e-3 * depth_m - resolved, 0)
 
 
@@ -159,8 +155,8 @@ def margins_m_of(event: RainEvent, camera: Camera) -> Float[np.ndarray, "2 bins"
     sway_m_s = TURBULENCE_REACH * event.turbulence_m_s
     half_exposure_s = camera.exposure_s / 2
     towards_m = half_exposure_s * (abs(event.wind_m_s[1]) + sway_m_s)  # the pyramid is wider where the drop ends
-    reach_m = 0.5e-3 * (bins.horizontal_mm + camera.aperture_mm) + towards_m * max(map(abs, view_slopes(camera)))
-    margins_m = np.stack([reach_m, reach_m])
+    margins_m = np.empty((2, DIAMETER_BINS))
+    margins_m[:] = 0.5e-3 * (bins.horizontal_mm + camera.aperture_mm) + towards_m * max(map(abs, view_slopes(camera)))
     margins_m[0] += half_exposure_s * (abs(event.wind_m_s[0]) + sway_m_s)
     margins_m[1] += half_exposure_s * bins.fall_speed_m_s
     return margins_m

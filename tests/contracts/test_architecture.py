@@ -18,7 +18,7 @@ PACKAGES = ("rainsynth", "mspfn", "pipelines")
 # Parts of rainsynth in the order in which data flows; each may import parts of earlier lines only.
 FLOW = (
     ("checks", "first_use"),
-    ("color", "counters", "bands", "seeding", "pictures"),
+    ("color", "layer_steps", "counters", "bands", "seeding", "pictures"),
     ("metrics", "fingerprint"),
     ("physics", "measure"),
     ("scene",),

@@ -15,13 +15,12 @@ import numpy as np
 import pytest
 
 from rainsynth import Background, InputError, add_rain, render_rain
-from rainsynth.presets import PRESETS
+from rainsynth.presets import PRESETS, camera_of, draw_rain, event_of
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 A = pytest.importorskip("albumentations", reason="albumentations is absent: pip install 'rainsynth[augment]'")
 augment = importlib.import_module("rainsynth.augment")
 PhysicalRain, RANGES = augment.PhysicalRain, augment.RANGES
-camera_of, event_of = augment.camera_of, augment.event_of
 
 # Bright above, dark below, and grain by which every pixel can be told.
 GRAIN = np.random.default_rng(0).normal(0, 15, (96, 128, 3))
@@ -102,6 +101,13 @@ def test_every_range_can_be_given_and_overrides_the_preset(name: str) -> None:
     for other in set(RANGES) - {name}:
         ends = getattr(PRESETS["heavy"], other)
         assert ends[0] <= numbers[other].min() < numbers[other].max() <= ends[1]
+
+
+def test_a_transform_with_a_preset_draws_the_weather_and_camera_of_that_preset() -> None:
+    transform = PhysicalRain(preset="windy")
+    numbers = transform.get_params_dependent_on_data({}, {})
+    event, camera = draw_rain("windy", 128, 96, numbers["seed"], 0)
+    assert (event_of(numbers), camera_of(numbers, 128, 96)) == (event, camera)
 
 
 def test_one_number_is_taken_as_it_is() -> None:

@@ -42,6 +42,31 @@ def test_a_look_alike_is_a_sample_like_any_other(photo, name):
     assert sample.streak_alpha16.max() > 0
 
 
+@pytest.mark.parametrize("name", ["rain100l", "rain100h", "outdoor-rain", "raincityscapes"])
+def test_a_look_alike_has_no_column_of_physics_that_it_does_not_know(photo, name):
+    look_alike = rainsynth.add_rain(photo, preset=name, seed=5).parameters
+    physical = rainsynth.add_rain(photo, preset="heavy", seed=5).parameters
+    unknown = [key for key, value in look_alike.items() if isinstance(value, float) and np.isnan(value)]
+    assert unknown == ["rain_rate_mm_h"]
+    # What composing, the curriculum and the tables of a data set read, and how much of the picture is rain.
+    assert set(look_alike) & set(physical) == {
+        "blend", "rain_rate_mm_h", "airlight_red_linear", "airlight_green_linear", "airlight_blue_linear",
+        "full_well_e", "read_noise_e", "jpeg_quality", "drop_count", "coverage_fraction", "mean_transmission", "seed",
+        "index", "preset",
+    }  # fmt: skip
+    assert look_alike["look_alike"] == name
+
+
+def test_a_shard_of_look_alikes_alone_is_read_composed_and_inspected(photo, tmp_path: Path):
+    samples = [rainsynth.add_rain(photo, preset="rain100h", seed=7, index=i) for i in range(2)]
+    write_shard(tmp_path / "shard-00000.h5", samples, [Provenance("photo.png", "0" * 64)] * 2, {})
+    shards = rainsynth.open_shards(tmp_path)
+    assert "exposure_s" not in shards.table.dtype.names
+    for i, sample in enumerate(samples):
+        np.testing.assert_array_equal(recompose(shards.whole(i)), sample.rainy_srgb8)
+    assert [row["class"] for row in inspect(tmp_path, tmp_path / "sheet.png")] == ["unknown"]
+
+
 @pytest.mark.parametrize("name", ["rain100l", "rain100h"])
 def test_additive_look_alikes_are_the_clean_picture_plus_a_grey_layer_bit_for_bit(photo, name):
     sample = rainsynth.add_rain(photo, preset=name, seed=1)
@@ -86,9 +111,10 @@ def test_physical_rain_and_look_alikes_share_a_shard(photo, tmp_path: Path):
         np.testing.assert_array_equal(shards[i].rainy_srgb8, sample.rainy_srgb8)
         np.testing.assert_array_equal(shards[i].veiled_srgb8, sample.veiled_srgb8)
         np.testing.assert_array_equal(recompose(shards.whole(i)), sample.rainy_srgb8)
-    own = set(samples[1].parameters) - set(samples[0].parameters)
-    assert own  # direction, length, ... of the look-alike
-    assert all(np.isnan(shards.table[name][0]) for name in own if shards.table.dtype[name].kind == "f")
+    for mine, other in ((1, 0), (0, 1)):  # direction, length, ... of the look-alike; exposure, ... of physical rain
+        own = set(samples[mine].parameters) - set(samples[other].parameters)
+        assert len(own) > 3
+        assert all(np.isnan(shards.table[name][other]) for name in own if shards.table.dtype[name].kind == "f")
 
 
 def test_a_data_set_of_unlike_shards_has_one_table_and_can_be_inspected(photo, tmp_path: Path):

@@ -8,13 +8,8 @@ import numpy as np
 import pytest
 
 from rainsynth.color import decode
-from rainsynth.optics.drop_light import (
-    drop_light,
-    drop_light_at,
-    estimated_sky_linear,
-    fresnel_reflectance,
-    refraction_kernel,
-)
+from rainsynth.optics.drop_light import drop_light, drop_light_at, estimated_sky_linear
+from rainsynth.optics.refracted_view import fresnel_reflectance, refraction_kernel
 from rainsynth.scene.camera import Camera
 
 WATER = 1.333

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from rainsynth.color import decode, linear_to_srgb, srgb_to_linear
-from rainsynth.compositing import compose, compose_veiled, spread_grid, to_unit16
+from rainsynth.compositing import compose, compose_veiled, spread_grid
+from rainsynth.layer_steps import to_unit16
 from rainsynth.optics.defocus import circle_of_confusion_px
 from rainsynth.optics.rasterize import coverage_sum, unhidden_fraction
 from rainsynth.optics.streak import project
@@ -83,6 +86,16 @@ def test_blur_widens_a_drop_and_keeps_its_light():
     assert blurred.area_px2[0] == sharp.area_px2[0]
 
 
+def test_a_drop_blown_along_the_view_covers_too_little_by_the_square_of_its_path_over_twice_its_distance():
+    # Its image grows as 1 / z^2 while it comes nearer: the mean over a path l about z is 1 / (1 - (l / 2z)^2) of that
+    # in the middle. 10 m/s for 1/30 s at 1 m: 2.9 %.
+    drop = replace(one_drop(2.0, 1.0), velocity_z_m_s=np.array([-10.0]))
+    kept = project(drop, camera_of(1000.0, 64, exposure_s=1 / 30)).area_px2[0]
+    times_s = (np.arange(1000) + 0.5) / 1000 / 30 - 1 / 60
+    moments = [project(one_drop(2.0, 1.0 - 10 * t), camera_of(1000.0, 64, exposure_s=1e-6)) for t in times_s]
+    assert np.mean([streak.area_px2[0] for streak in moments]) / kept - 1 == pytest.approx(0.029, abs=5e-4)
+
+
 # ------------------------------ light of one streak
 
 
@@ -125,6 +138,15 @@ def test_rain_brightens_the_dark_and_darkens_the_bright():
         SensorNoise(),
     )
     np.testing.assert_allclose(rainy[0, :, 0] - codes.astype(float), moved, atol=0.51)  # rounded to codes
+
+
+def test_the_same_blend_on_display_codes_is_four_times_too_faint_before_black():
+    # The same streak on codes: 0.06 of the drop's code. Before black +11 in place of +48; before grey 64 +7 for +15.
+    codes = np.array([0, 64])
+    linear = 255 * linear_to_srgb(0.94 * srgb_to_linear(codes / 255) + 0.06 * 0.5) - codes
+    display = 0.06 * (255 * linear_to_srgb(np.array(0.5)) - codes)
+    np.testing.assert_allclose(display, [11, 7], atol=0.5)
+    assert linear[0] / display[0] == pytest.approx(4.3, abs=0.1)
 
 
 def test_a_composed_picture_is_the_formula_to_one_code(bundled_photo):

@@ -7,7 +7,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from rainsynth.compositing import to_unit16
+from rainsynth.layer_steps import to_unit16
 from rainsynth.optics.rasterize import coverage_sum, unhidden_fraction
 from rainsynth.optics.streak import Streaks, project
 from rainsynth.physics import fall_speed_m_s

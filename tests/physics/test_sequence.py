@@ -11,6 +11,7 @@ from scipy.stats import ks_2samp, kstest, spearmanr
 
 import rainsynth
 from rainsynth import Background, Camera, InputError, RainEvent, RainSample, render_rain, render_sequence, render_stereo
+from rainsynth.optics.rasterize import unhidden_fraction
 from rainsynth.optics.streak import Streaks, project
 from rainsynth.physics import fall_speed_m_s
 from rainsynth.scene.drop_field import Moment, drops_in_view, field_for
@@ -316,6 +317,25 @@ def test_noise_and_texture_are_drawn_anew_in_every_frame_and_for_either_eye(phot
     correlation = np.corrcoef(textures)[np.triu_indices(5, 1)]
     # Neighbouring pixels are correlated along streaks of some 10 px, so a tenth of the 3072 are independent.
     assert np.abs(correlation).max() * np.sqrt(300) < 4
+
+
+@pytest.mark.parametrize(("exposure_s", "most"), [(1 / 250, 0.05), (1 / 60, 0.15), (1 / 25, 0.3)])
+def test_undrawn_rain_keeps_little_from_frame_to_frame_wherever_it_has_moved(exposure_s, most):
+    # Every drop between 0.05 and 0.5 px in two frames, the second moved back by all that drops can have fallen.
+    camera = Camera.from_fov(256, 256, 24.0, exposure_s=exposure_s)
+    event, size_px, thinnest_px = RainEvent(rain_rate_mm_h=25.0), 256, 0.05
+    field = field_for(camera, event, thinnest_px, 1)
+    frames = []
+    for index in range(2):
+        drops, _ = drops_in_view(field, event, camera, 20.0, thinnest_px, moment_of(index, event))
+        streaks = project(drops, camera)
+        thin = Streaks(*(getattr(streaks, name)[streaks.width_px < LEAST_PX] for name in Streaks.__dataclass_fields__))
+        free = unhidden_fraction(thin, np.full((size_px, size_px), 20.0, dtype=np.float32)).astype(np.float64)
+        frames.append((free - free.mean()) / free.std())
+    kept = [np.mean(frames[1][down:] * frames[0][: size_px - down]) for down in range(size_px // 2)]
+    # The largest of a hundred shifts of one pair of pictures lies up to 0.03 above their mean.
+    assert most / 4 < max(kept) < most + 0.03
+    assert abs(kept[0]) < 0.03
 
 
 def test_light_and_veil_follow_a_buffer_that_is_filled_again(photo_srgb8):

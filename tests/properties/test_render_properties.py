@@ -14,7 +14,8 @@ from scipy.stats import kstest
 
 import rainsynth
 from rainsynth.color import decode
-from rainsynth.compositing import TEXTURE_ONE, compose
+from rainsynth.compositing import compose
+from rainsynth.layer_steps import TEXTURE_ONE
 from rainsynth.named_rain import add_rain
 from rainsynth.presets import PRESETS
 from rainsynth.render import render_rain
