@@ -15,7 +15,8 @@ import numpy as np
 
 from pipelines.bundled import HELD_OUT_PHOTOS, TRAINING_PHOTOS, unpack
 from rainsynth import RainSample, add_rain
-from rainsynth.compositing import compose, no_texture
+from rainsynth.compositing import compose
+from rainsynth.layer_steps import UNIT_STEPS, no_texture
 from rainsynth.metrics import psnr_y
 from rainsynth.pictures import list_photos, read_photo
 from rainsynth.presets import PRESETS, Preset
@@ -48,7 +49,7 @@ are 50 dB and more at 25 mm/h: that is what such a camera sees, and the veil dec
 
 def parts(sample: RainSample) -> dict[str, np.ndarray]:
     """The picture with streaks alone, texture alone, veil alone, and all of them without noise."""
-    clear = np.full(sample.transmission16.shape, 65535, dtype=np.uint16)
+    clear = np.full(sample.transmission16.shape, UNIT_STEPS, dtype=np.uint16)
     dry, plain = np.zeros_like(clear), no_texture(*clear.shape)
 
     def picture(transmission16: np.ndarray, alpha16: np.ndarray, texture16: np.ndarray) -> np.ndarray:

@@ -7,12 +7,14 @@ with zeros exactly where TensorFlow's SAME rule puts them, so that published wei
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-LIVE_GATES = (0, 1, 3)  # of (input, new, forget, output): the forget gate multiplies a state that is always zero
+LIVE_GATES = (0, 1, 3)  # of (input, new, forget, output): at the first step the forget gate multiplies zeros
+FORGET_BIAS = 1.0  # added to the forget gate before its sigmoid, as in the authors' cell: an untrained cell remembers
 START_SLOPE = 0.1  # of every PReLU. The authors start at 0: there a mean absolute error on light rain can turn all
 # channels of the last layers off for good, which leaves the picture as it was (seen with 16 channels after 400 steps).
 GATE_GROUP_CHANNELS = 64  # hidden channels whose gates are held in memory at once
@@ -21,16 +23,20 @@ GATE_GROUP_CHANNELS = 64  # hidden channels whose gates are held in memory at on
 class PReLU(nn.PReLU):
     """max(x, 0) + slope min(x, 0) with a slope per channel, (N, C, H, W) -> same.
 
-    Written out because the library's kernel is slow on processors: in bfloat16 and channels_last, (8, 16, 64, 64)
-    forward and backward takes it 7.6 ms, this 1.2 ms (one core of an AMD EPYC 9004, PyTorch 2.13).
+    The library's kernel is the quickest for its value and slow for its gradient, so training has it written out, to
+    the same numbers. In bfloat16 and channels_last, on one core of an AMD EPYC 9004 with PyTorch 2.13: value alone of
+    (1, 64, 320, 480) 3.4 ms, written out 10 ms; with gradient of (8, 16, 64, 64) 7.6 ms, written out 1.2 ms.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, init=START_SLOPE)
 
     def forward(self, x: Tensor) -> Tensor:
+        slope = self.weight.to(x.dtype)
+        if not torch.is_grad_enabled():
+            return F.prelu(x, slope)
         positive = torch.relu(x)
-        return positive + self.weight.to(x.dtype).view(-1, 1, 1) * (x - positive)
+        return positive + slope.view(-1, 1, 1) * (x - positive)
 
 
 class ConvPReLU(nn.Sequential):
@@ -73,6 +79,13 @@ class Upscale(nn.Module):
         return self.activation(full[..., top : top + height, left : left + width])
 
 
+class GlobalMean(nn.Module):
+    """Mean over the whole picture, (N, C, H, W) -> (N, C, 1, 1); mspfn.local_mean swaps it for a mean over a window."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean(dim=(2, 3), keepdim=True)
+
+
 class ChannelAttentionUnit(nn.Module):
     """Residual channel attention, y = x + s(f(x)) f(x), (N, C, H, W) -> same. CAU in the paper.
 
@@ -86,6 +99,7 @@ class ChannelAttentionUnit(nn.Module):
             PReLU(channels),
             nn.Conv2d(channels, channels, 3, padding=1),
         )
+        self.pool = GlobalMean()
         self.gate = nn.Sequential(
             nn.Conv2d(channels, channels // 4, 1),
             PReLU(channels // 4),
@@ -95,7 +109,7 @@ class ChannelAttentionUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         features = self.features(x)
-        return x + self.gate(features.mean(dim=(2, 3), keepdim=True)) * features
+        return torch.addcmul(x, self.gate(self.pool(features)), features)
 
 
 class FineFusionBlock(nn.Module):
@@ -116,36 +130,60 @@ class FineFusionBlock(nn.Module):
 
 
 class LSTMCell(nn.Module):
-    """One call of a convolutional LSTM from a zero state, (N, Cin, H, W) -> (N, hidden, H, W).
+    """A convolutional LSTM over `recurrent_steps` steps from a zero state, (N, Cin, H, W) -> (N, hidden, H, W).
 
-    h = sigmoid(o) tanh(sigmoid(i) tanh(j)), gates i, j, o = 3x3 convolutions of the input with biases. The published
-    network calls each cell once, so the part of every kernel that reads the hidden state, and the whole forget gate,
-    only ever meet zeros. `dead_weights` keeps them, to match published parameter counts; the output is the same.
-    Gates lie in the order input (i), new (j), [forget], output (o).
+    c = sigmoid(f + 1) c + sigmoid(i) tanh(j),  h = sigmoid(o) tanh(c); gates i, j, f, o = 3x3 convolutions of [x, h]
+    with biases. Every step reads the same input x and the hidden state h of the step before; the output is the last h.
+
+    One step is what the published code takes. There h and c only ever meet as zeros, so the part of every kernel that
+    reads h, and the whole forget gate, are dead: they are kept with `dead_weights`, to match published parameter
+    counts, and left out otherwise; the output is the same. From two steps on they are alive and always there.
+    Gates lie in the order input (i), new (j), [forget (f)], output (o).
     """
 
-    def __init__(self, in_channels: int, hidden_channels: int, *, dead_weights: bool) -> None:
+    def __init__(self, in_channels: int, hidden_channels: int, *, dead_weights: bool, recurrent_steps: int = 1) -> None:
         super().__init__()
-        self.in_channels, self.dead_weights = in_channels, dead_weights
-        gates, inputs = (4, in_channels + hidden_channels) if dead_weights else (3, in_channels)
+        self.in_channels, self.recurrent_steps = in_channels, recurrent_steps
+        self.all_weights = dead_weights or recurrent_steps > 1
+        gates, inputs = (4, in_channels + hidden_channels) if self.all_weights else (3, in_channels)
         self.weight = nn.Parameter(torch.empty(gates * hidden_channels, inputs, 3, 3))
         self.bias = nn.Parameter(torch.zeros(gates * hidden_channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = live_kernel(self.weight, self.in_channels) if self.dead_weights else self.weight
-        bias = live_bias(self.bias) if self.dead_weights else self.bias
-        kernels, biases = weight.unflatten(0, (3, -1)), bias.unflatten(0, (3, -1))
-        # A few channels at a time: at full resolution the gates of all are the largest tensors of the network.
-        groups = zip(kernels.split(GATE_GROUP_CHANNELS, dim=1), biases.split(GATE_GROUP_CHANNELS, dim=1), strict=True)
-        return torch.cat([hidden_state(x, *group) for group in groups], dim=1)
+        weight = live_kernel(self.weight, self.in_channels) if self.all_weights else self.weight
+        bias = live_bias(self.bias) if self.all_weights else self.bias
+        if self.recurrent_steps == 1:
+            return torch.cat([lstm_step(x, *group)[0] for group in channel_groups(weight, bias, gates=3)], dim=1)
+        states = [lstm_step(x, *group) for group in channel_groups(weight, bias, gates=3)]
+        for _ in range(self.recurrent_steps - 1):
+            inputs = torch.cat((x, *(hidden for hidden, _ in states)), dim=1)
+            groups = channel_groups(self.weight, self.bias, gates=4)
+            states = [lstm_step(inputs, *group, memory) for group, (_, memory) in zip(groups, states, strict=True)]
+        return torch.cat([hidden for hidden, _ in states], dim=1)
 
 
-def hidden_state(x: Tensor, kernels: Tensor, biases: Tensor) -> Tensor:
-    """h = sigmoid(o) tanh(sigmoid(i) tanh(j)), kernels (3, C, Cin, 3, 3) and biases (3, C) of the gates i, j, o."""
-    input_gate, new, output_gate = (
-        F.conv2d(x, kernel, bias, padding=1) for kernel, bias in zip(kernels, biases, strict=True)
-    )
-    return torch.sigmoid(output_gate) * torch.tanh(torch.sigmoid(input_gate) * torch.tanh(new))
+def channel_groups(weight: Tensor, bias: Tensor, *, gates: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Kernels (gates, C, inputs, 3, 3) and biases (gates, C) of a few hidden channels at a time.
+
+    At full resolution the gates of all channels are the largest tensors of the network (benchmarks/mspfn_memory.py).
+    """
+    kernels, biases = weight.unflatten(0, (gates, -1)), bias.unflatten(0, (gates, -1))
+    return zip(kernels.split(GATE_GROUP_CHANNELS, dim=1), biases.split(GATE_GROUP_CHANNELS, dim=1), strict=True)
+
+
+def lstm_step(x: Tensor, kernels: Tensor, biases: Tensor, memory: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Hidden state h and memory c of some channels after a step that reads x = [input, h]; see LSTMCell.
+
+    Without `memory` it is the first step: gates i, j, o. With it: i, j, f, o.
+    """
+
+    def gate(index: int) -> Tensor:
+        return F.conv2d(x, kernels[index], biases[index], padding=1)
+
+    update = gate(0).sigmoid_() * gate(1).tanh_()
+    if memory is not None:
+        update = update + memory * torch.sigmoid(gate(2) + FORGET_BIAS)
+    return gate(-1).sigmoid_() * torch.tanh(update), update
 
 
 def live_kernel(weight: Tensor, in_channels: int) -> Tensor:

@@ -34,8 +34,20 @@ def mspfn_from_tensorflow(variables: Mapping[str, np.ndarray], *, dead_weights: 
     by_name = {plain_name(name): value for name, value in variables.items() if not OPTIMIZER_VARIABLE.search(name)}
     config = config_of(by_name, dead_weights=dead_weights)
     network = MSPFN(config)
-    network.load_state_dict(converted_state(by_name, config))
+    state = converted_state(by_name, config)
+    check_shapes(state, network)
+    network.load_state_dict(state)
     return network
+
+
+def check_shapes(state: Mapping[str, Tensor], network: MSPFN) -> None:
+    """Raise InputError where a converted variable has not the shape of its place."""
+    for key, place in network.state_dict().items():
+        if state[key].shape != place.shape:
+            raise InputError(
+                f"TensorFlow variables must have the shapes of an MSPFN with {network.config.channels} channels, got "
+                f"{tuple(state[key].shape)} instead of {tuple(place.shape)} for {key}. Is it a changed network's?"
+            )
 
 
 def plain_name(name: str) -> str:
@@ -45,19 +57,22 @@ def plain_name(name: str) -> str:
 
 def config_of(variables: Mapping[str, np.ndarray], *, dead_weights: bool) -> MSPFNConfig:
     """The size of the network that has these variables."""
-    if "rnn1/weight" not in variables:
+    if variables.get("rnn1/weight", np.empty(0)).ndim != 4:
         raise InputError(
-            f"TensorFlow variables must include generator/rnn1/weight, got {len(variables)} without it. "
+            f"TensorFlow variables must include generator/rnn1/weight, got {len(variables)} variables without it. "
             "Is this a checkpoint of MSPFN?"
         )
     units = {int(match[1]) for name in variables if (match := re.match(r"BCM4_(\d+)/", name))}
     full, half, quarter = (attention_units_of(variables, LEVEL_SUFFIX[level]) for level in LEVELS)
-    return MSPFNConfig(
-        fine_fusion_units=len(units),
-        channels=variables["rnn1/weight"].shape[2],
-        attention_units=(full, half, quarter),
-        dead_weights=dead_weights,
-    )
+    try:
+        return MSPFNConfig(
+            fine_fusion_units=len(units),
+            channels=variables["rnn1/weight"].shape[2],
+            attention_units=(full, half, quarter),
+            dead_weights=dead_weights,
+        )
+    except InputError as error:
+        raise InputError(f"TensorFlow variables must be those of an MSPFN, got ones for which {error}") from None
 
 
 def attention_units_of(variables: Mapping[str, np.ndarray], suffix: str) -> int:

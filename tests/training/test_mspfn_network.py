@@ -25,14 +25,15 @@ def activated(inputs: int, outputs: int) -> int:
 
 def counted_by_hand(config: MSPFNConfig) -> int:
     """Weights of every layer in the paper's figures, added up without looking at the modules."""
-    c = config.channels
-    gates, hidden_inputs = (4, 1) if config.dead_weights else (3, 0)
-    cells = sum(gates * h * (9 * (c // 2 + hidden_inputs * h) + 1) for h in (c, 2 * c, 4 * c))
-    widen = sum(activated(h, c) for h in (c, 2 * c, 4 * c))
-    coarse = 3 * activated(3, c) + 3 * activated(c, c // 2) + cells + widen + 3 * activated(c, c)
+    c, picture = config.channels, 3 * config.unshuffle**2
+    gates, hidden_inputs = (4, 1) if config.dead_weights or config.recurrent_steps > 1 else (3, 0)
+    hidden = config.lstm_channels or (4 * c, 2 * c, c)
+    cells = sum(gates * h * (9 * (c // 2 + hidden_inputs * h) + 1) for h in hidden)
+    widen = sum(activated(h, c) for h in hidden)
+    coarse = 3 * activated(picture, c) + 3 * activated(c, c // 2) + cells + widen + 3 * activated(c, c)
     attention = 2 * (9 * c * c + c) + c + 2 * (c * c // 4) + c // 4 + c // 4 + c
     fine = 6 * activated(c, c) + 3 * activated(2 * c, c) + sum(config.attention_units) * attention
-    reconstruction = 4 * activated(2 * c, c) + activated(c, c) + activated(2 * c, c // 2) + 9 * (c // 2) * 3
+    reconstruction = 4 * activated(2 * c, c) + activated(c, c) + activated(2 * c, c // 2) + 9 * (c // 2) * picture
     return coarse + config.fine_fusion_units * fine + reconstruction
 
 
@@ -44,6 +45,12 @@ PUBLISHED_COUNTS = {
     "training-graph": 20_995_776,
     "training-graph-lean": 17_769_728,
 }
+
+
+def test_options_have_the_weights_that_their_figures_add_up_to():
+    for options in ({"recurrent_steps": 3}, {"unshuffle": 4}, {"lstm_channels": (12, 8, 4)}):
+        config = dataclasses.replace(TINY, **options)
+        assert parameter_count(MSPFN(config)) == counted_by_hand(config) != counted_by_hand(TINY)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -136,6 +143,11 @@ def test_import_of_tensorflow_weights_fills_every_weight_once_and_finds_the_size
             value = value.permute((2, 3, 0, 1) if stride_1 else (2, 3, 1, 0))
         variables[f"generator/{name}"] = value.numpy()
     assert mspfn_from_tensorflow(variables, dead_weights=True).config == config
+    name = "generator/BCM4_1/up_2/weight"
+    with pytest.raises(InputError, match=r"shapes of an MSPFN with 8 channels, got \(16, 4, 3, 3\) instead of"):
+        mspfn_from_tensorflow(variables | {name: variables[name][:, :, :4]})
+    with pytest.raises(InputError, match="must include generator/rnn1/weight"):
+        mspfn_from_tensorflow(variables | {"generator/rnn1/weight": variables["generator/rnn1/alpha"]})
 
 
 def test_bfloat16_and_channels_last_change_the_picture_by_rounding_only():
@@ -180,4 +192,4 @@ def test_config_read_from_a_list_equals_the_one_it_was_written_from():
     config = SIZES["training-graph"]
     read = {**dataclasses.asdict(config), "attention_units": list(config.attention_units)}
     assert MSPFNConfig(**read) == config
-    assert set(NETWORKS) == {"mspfn", *(f"mspfn-{size}" for size in SIZES)}
+    assert set(NETWORKS) >= {"mspfn", *(f"mspfn-{size}" for size in SIZES)}
