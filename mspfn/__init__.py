@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mspfn.checkpoint import load_weights as load_weights
     from mspfn.inference import derain as derain
+    from mspfn.inference import derain_batch as derain_batch
     from mspfn.metrics import psnr_y as psnr_y
     from mspfn.metrics import ssim_y as ssim_y
     from mspfn.networks import build_network as build_network
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 HOMES = {
     "build_network": "mspfn.networks",
     "derain": "mspfn.inference",
+    "derain_batch": "mspfn.inference",
     "load_weights": "mspfn.checkpoint",
     "psnr_y": "mspfn.metrics",
     "ssim_y": "mspfn.metrics",

@@ -1,51 +1,127 @@
-"""Rain off a photograph of any size with a trained network."""
+"""Rain off photographs of any size with a trained network."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import product
+from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
-from torch import Tensor, nn
+from torch import nn
 
-from mspfn.dataset import to_srgb8, to_tensor
-from rainsynth.checks import InputError, check_in_range, check_photo
+from mspfn.local_mean import with_local_mean
+from mspfn.picture_precision import with_picture_layers_in_float32
+from mspfn.pixels import Photo, Photos, check_codes, codes_of, unit_pictures
+from mspfn.self_ensemble import eight_way_mean
+from mspfn.shared_mean import with_shared_means
+from mspfn.tiles import Restore, Tiling, restore_in_tiles
+from rainsynth.checks import InputError
 
 WHOLE_PICTURE_PX = 1_500_000  # a larger picture is worked on in tiles, so that memory stays the same
 DEFAULT_TILE_PX = 512  # about the size of the pictures that benchmarks and training use
-TILE_MULTIPLE_PX = 8  # tiles start on it, so that strided layers see the same grid as in the whole picture
 
 
 def derain(
-    photo_srgb8: UInt8[np.ndarray, "h w 3"], network: nn.Module, *, tile_px: int | None = None, overlap_px: int = 32
-) -> UInt8[np.ndarray, "h w 3"]:
-    """The photograph without its rain, as (H, W, 3) uint8 RGB of the same size, on the device of `network`.
+    photo: Photo,
+    network: nn.Module,
+    *,
+    tile_px: int | None = None,
+    overlap_px: int = 32,
+    ensemble: bool = False,
+    local_mean_px: int | None = None,
+) -> Photo:
+    """The photograph without its rain, (H, W, 3) RGB in sRGB codes of 8 or 16 bit -> same, on the network's device.
 
-    tile_px     longest side of the tiles the picture is worked on in, multiple of 8; None: the whole picture up to
-                1.5 megapixels, tiles of 512 px above. Channel attention then sees one tile at a time, which shifts
-                the result a little.
-    overlap_px  what neighbouring tiles share and blend linearly, multiple of 8.
+    tile_px         longest side of the tiles the picture is worked on in, multiple of 8; None: the whole picture up to
+                    1.5 megapixels, tiles of 512 px above. Channel attention takes means that a first pass over the
+                    tiles gathers (`mspfn.shared_mean`): tiles then agree with the whole, at twice the work.
+    overlap_px      what neighbouring tiles share and blend linearly, multiple of 8
+    ensemble        mean over eight flips and turns of the picture, at eight times the work, for a network that was
+                    trained on turned pictures; others do worse with it (`mspfn.self_ensemble`)
+    local_mean_px   side of the window over which channel attention takes its means, such as the patch of training;
+                    None: the whole picture, as published. Tiles need one pass with it (`mspfn.local_mean`)
 
-    The same picture, network and machine give the same bytes. Precision: see `inference_precision`.
+    The same picture, network and machine give the same bytes. Precision: see `inference_precision`; in bfloat16 the
+    layers that read and write the picture still work in float32 (`mspfn.picture_precision`).
     """
-    check_photo(photo_srgb8)
-    device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
-    rainy = to_tensor(photo_srgb8[None]).to(device)
-    height_px, width_px = photo_srgb8.shape[:2]
-    if tile_px is None and height_px * width_px > WHOLE_PICTURE_PX:
-        tile_px = DEFAULT_TILE_PX
+    check_codes(photo, "photo", "H W 3")
+    return derain_batch(
+        photo[None],
+        network,
+        tile_px=tile_px,
+        overlap_px=overlap_px,
+        ensemble=ensemble,
+        local_mean_px=local_mean_px,
+    )[0]
+
+
+def derain_batch(
+    photos: Photos,
+    network: nn.Module,
+    *,
+    tile_px: int | None = None,
+    overlap_px: int = 32,
+    ensemble: bool = False,
+    local_mean_px: int | None = None,
+) -> Photos:
+    """Photographs of one size without their rain, (N, H, W, 3) RGB in sRGB codes of 8 or 16 bit -> same.
+
+    Options as in `derain`. A processor works on one picture after the other, so that each comes out as `derain` gives
+    it, to the byte. A GPU works on as many at once as make 1.5 megapixels; its kernels may follow that number, and a
+    result then differs from that of `derain` by rounding in bfloat16.
+    """
+    check_codes(photos, "photos", "N H W 3")
+    tiling = Tiling(tile_px=DEFAULT_TILE_PX if tile_px is None else tile_px, overlap_px=overlap_px)
+    if local_mean_px is not None:
+        network = with_local_mean(network, local_mean_px)
+    device = device_of(network)
+    if inference_precision(device) != torch.float32:
+        network = with_picture_layers_in_float32(network)
+    height_px, width_px = photos.shape[1:3]
+    whole = tile_px is None and height_px * width_px <= WHOLE_PICTURE_PX
+    restore = whole_restorer(network, device) if whole else tile_restorer(network, device, tiling)
+    derained = np.empty_like(photos, order="C")
     with inference(network, device):
-        if tile_px is None:
-            derained = network(rainy.contiguous(memory_format=torch.channels_last))
-        else:
-            derained = derain_tiles(rainy, network, tile_px, overlap_px)
-    if not torch.isfinite(derained).all():
-        raise InputError("network output must be finite, got NaN or infinity. Did its training diverge?")
-    return to_srgb8(derained)[0]
+        for part in parts(len(photos), at_once(height_px * width_px, device)):
+            pictures = eight_way_mean(photos[part], restore) if ensemble else restore(photos[part])
+            if not torch.isfinite(pictures).all():
+                raise InputError("network output must be finite, got NaN or infinity. Did its training diverge?")
+            derained[part] = codes_of(pictures, photos.dtype)
+    return derained
+
+
+def whole_restorer(network: nn.Module, device: torch.device) -> Restore:
+    """What makes rainy codes into derained pictures, float32 sRGB, not clipped, on `device`."""
+    return lambda photos: network(unit_pictures(photos).to(device)).float()
+
+
+def tile_restorer(network: nn.Module, device: torch.device, tiling: Tiling) -> Restore:
+    """The same tile by tile, the result on the processor; all tiles of a picture share the means of attention."""
+
+    def restore(photos: Photos) -> torch.Tensor:
+        twin = with_shared_means(network, photos, tiling, partial(whole_restorer, device=device))
+        return restore_in_tiles(photos, whole_restorer(twin, device), tiling)
+
+    return restore
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Where a network's weights are; the processor for one without any."""
+    return next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+
+
+def at_once(picture_px: int, device: torch.device) -> int:
+    """How many pictures of a batch a device works on at the same time.
+
+    One on a processor: several take as long (measured), and their sums may come in another order.
+    """
+    return 1 if device.type == "cpu" else max(WHOLE_PICTURE_PX // picture_px, 1)
+
+
+def parts(count: int, size: int) -> Iterator[slice]:
+    """`count` pictures in runs of `size`, the last one shorter."""
+    return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
 
 def inference_precision(device: torch.device) -> torch.dtype:
@@ -81,46 +157,3 @@ def inference(network: nn.Module, device: torch.device) -> Iterator[None]:
             yield
     finally:
         network.train(was_training)
-
-
-def derain_tiles(rainy: Tensor, network: nn.Module, tile_px: int, overlap_px: int) -> Tensor:
-    """Derained picture from overlapping tiles, (1, 3, H, W) -> same: mean of the tiles, weighted by `ramp`."""
-    check_in_range(tile_px, 64, 1 << 16, "tile_px")
-    check_in_range(overlap_px, 0, tile_px // 2, "overlap_px", "At most half of tile_px.")
-    for name, value in (("tile_px", tile_px), ("overlap_px", overlap_px)):
-        if value % TILE_MULTIPLE_PX:
-            raise InputError(f"{name} must be a multiple of {TILE_MULTIPLE_PX}, got {value}.")
-    height_px, width_px = rainy.shape[-2:]
-    total, weight_sum = torch.zeros_like(rainy), torch.zeros_like(rainy[:, :1])
-    for rows, columns in product(tile_spans(height_px, tile_px, overlap_px), tile_spans(width_px, tile_px, overlap_px)):
-        weight = ramp(rows, height_px, overlap_px)[:, None] * ramp(columns, width_px, overlap_px)
-        weight = weight.to(rainy.device)
-        tile = rainy[..., rows, columns].contiguous(memory_format=torch.channels_last)
-        total[..., rows, columns] += weight * network(tile)
-        weight_sum[..., rows, columns] += weight
-    return total / weight_sum
-
-
-def tile_spans(size_px: int, tile_px: int, overlap_px: int) -> list[slice]:
-    """Spans of the tiles along one side, about equally long, at most `tile_px`, each over `overlap_px` of the next.
-
-    Starts lie on the 8 px grid. A side of at most `tile_px` is one span.
-    """
-    if size_px <= tile_px:
-        return [slice(0, size_px)]
-    count = math.ceil((size_px - overlap_px) / (tile_px - overlap_px))
-    step_px = math.ceil((size_px - overlap_px) / count / TILE_MULTIPLE_PX) * TILE_MULTIPLE_PX
-    starts = range(0, size_px - overlap_px, step_px)
-    return [slice(start, min(start + step_px + overlap_px, size_px)) for start in starts]
-
-
-def ramp(span: slice, size_px: int, overlap_px: int) -> Tensor:
-    """Weights of a tile along one side, 0 to 1: linear over the middle half of the overlap with another tile.
-
-    The outer quarter of the overlap counts nothing: there a network knows too little of what lies around a pixel.
-    """
-    centre = torch.arange(span.start, span.stop, dtype=torch.float32) + 0.5
-    start = span.start if span.start > 0 else -math.inf
-    stop = span.stop if span.stop < size_px else math.inf
-    inside = torch.minimum(centre - start, stop - centre)  # distance from the nearest edge that is not the picture's
-    return ((inside - overlap_px / 4) / max(overlap_px / 2, 0.5)).clamp(0, 1)

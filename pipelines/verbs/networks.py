@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,6 +13,9 @@ from pipelines.verbs.options import (
     Settings,
     show_table,
 )
+from rainsynth.checks import InputError
+
+DEFAULT_WEIGHTS: Any = ...  # typer's word for an option that must be given: no weights are bundled
 
 verbs = typer.Typer()
 
@@ -34,18 +37,52 @@ def train(
 
 @verbs.command()
 def derain(
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A picture, or a folder of pictures.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Picture or folder to write.")],
-    weights: Annotated[str, typer.Option(help="File of weights, such as RUN/weights.pt.")],
+    source: Annotated[
+        Path | None, typer.Argument(metavar="INPUT", help="A picture, a folder of pictures, or a video file.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Picture, folder or video to write; kept if there already.")
+    ] = None,
+    weights: Annotated[str, typer.Option(help="File of weights, such as RUN/weights.pt.")] = DEFAULT_WEIGHTS,
+    tile_px: Annotated[int | None, typer.Option(help="Work in tiles of this side; else above 1.5 MP only.")] = None,
+    overlap_px: Annotated[int, typer.Option(help="What neighbouring tiles share.")] = 32,
+    ensemble: Annotated[bool, typer.Option("--ensemble", help="Mean over eight flips and turns: slower.")] = False,
+    local_mean_px: Annotated[int | None, typer.Option(help="Window of the channel attention's means.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Frames or equal pictures at once; 1, on a GPU 8.")] = None,
+    compare: Annotated[bool, typer.Option("--compare", help="Write side-by-sides to OUTPUT_compare too.")] = False,
+    skip_broken: Annotated[
+        bool, typer.Option("--skip-broken", help="List pictures of a folder that cannot be read, as no mistake.")
+    ] = False,
+    crf: Annotated[int | None, typer.Option(help="Quality of a film, smaller is better; 16 for H.264.")] = None,
+    camera: Annotated[str | None, typer.Option(help="A camera's number or a stream's URL instead of INPUT.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="With --camera: end then; else with Ctrl-C.")] = None,
+    preview_port: Annotated[
+        int | None, typer.Option(help="With --camera: show it at http://127.0.0.1:PORT/; 0 takes any.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Take the rain off a picture, or off every picture of a folder."""
-    from mspfn.checkpoint import load_weights
-    from mspfn.inference import derain as take_rain_off
-    from pipelines.derain import derain_path
+    """Take the rain off a picture, a folder of pictures, a video or a camera."""
+    from pipelines.derain import check_camera_options, derain_input, derain_stream, load_derainer
 
-    network = load_weights(weights)
-    count = derain_path(source, output, lambda rainy: take_rain_off(rainy, network))
-    console.print(f"wrote {count} picture{'s' if count != 1 else ''} to {output}")
+    of_cameras = {"--seconds": seconds, "--preview-port": preview_port}
+    check_camera_options(source, camera, [name for name, value in of_cameras.items() if value is not None])
+    if camera is None and output is None:
+        raise InputError("derain must have --output, the picture, folder or video to write.")
+    derainer = load_derainer(
+        weights,
+        device=device,
+        tile_px=tile_px,
+        overlap_px=overlap_px,
+        ensemble=ensemble,
+        local_mean_px=local_mean_px,
+    )
+    if camera is not None:
+        told = derain_stream(
+            camera, output, derainer, seconds=seconds, crf=crf, compare=compare, preview_port=preview_port
+        )
+    else:
+        told = derain_input(source, output, derainer, batch=batch, compare=compare, skip_broken=skip_broken, crf=crf)  # type: ignore[arg-type]
+    console.print(told, markup=False)
 
 
 @verbs.command()

@@ -1,6 +1,4 @@
-"""Deraining of 8-bit photographs: any size, tiles, precision, repeatability."""
-
-from itertools import pairwise
+"""Deraining of photographs: any size, 8 and 16 bit, batches, eight ways, precision, repeatability."""
 
 import numpy as np
 import pytest
@@ -9,13 +7,18 @@ from torch import nn
 
 import mspfn
 from mspfn import inference
-from mspfn.inference import derain, inference_precision, ramp, tile_spans
+from mspfn.inference import derain, derain_batch, inference_precision
 from mspfn.networks import build_network
 from rainsynth.checks import InputError
 
 
-def photo(height_px: int, width_px: int) -> np.ndarray:
-    return np.random.default_rng(1).integers(0, 256, (height_px, width_px, 3), dtype=np.uint8)
+def photo(height_px: int, width_px: int, dtype: type = np.uint8) -> np.ndarray:
+    codes = np.iinfo(dtype).max + 1
+    return np.random.default_rng(1).integers(0, codes, (height_px, width_px, 3), dtype=dtype)
+
+
+def photos(count: int, height_px: int, width_px: int) -> np.ndarray:
+    return np.random.default_rng(2).integers(0, 256, (count, height_px, width_px, 3), dtype=np.uint8)
 
 
 @pytest.fixture
@@ -24,28 +27,39 @@ def network() -> nn.Module:
     return build_network("mspfn", fine_fusion_units=1, channels=8, zero_output=False)
 
 
-class LocalFilter(nn.Module):
-    """A 5x5 blur: what it gives at a pixel depends on the neighbourhood only, unlike channel attention."""
+@pytest.fixture
+def float32(monkeypatch):
+    monkeypatch.setattr(inference, "inference_precision", lambda device: torch.float32)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.blur = nn.Conv2d(3, 3, 5, padding=2, groups=3, bias=False)
-        nn.init.constant_(self.blur.weight, 1 / 25)
+
+class Sidewards(nn.Module):
+    """Each pixel becomes the one on its left: a network that tells directions apart."""
 
     def forward(self, rainy: torch.Tensor) -> torch.Tensor:
-        return self.blur(rainy)
+        return rainy.roll(1, dims=-1)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 5), (33, 50)], ids=str)
+SIZES = [(1, 1), (1, 9), (23, 1), (2, 2), (7, 5), (33, 50), (61, 37)]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
 def test_untrained_network_returns_the_bytes_it_was_given(size):
     picture = photo(*size)
     np.testing.assert_array_equal(derain(picture, build_network("mspfn-demo")), picture)
 
 
-def test_untrained_network_returns_the_bytes_through_tiles_too():
-    picture = photo(130, 200)
-    identity = build_network("mspfn-demo")
-    np.testing.assert_array_equal(derain(picture, identity, tile_px=64, overlap_px=16), picture)
+@pytest.mark.usefixtures("float32")
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_any_size_comes_out_as_the_network_makes_it(network, size):
+    picture = photo(*size)
+    rainy = torch.tensor(picture / 255, dtype=torch.float32).permute(2, 0, 1)[None]
+    with torch.no_grad():
+        expected = 255 * network(rainy)[0].permute(1, 2, 0).numpy().clip(0, 1)
+    derained = derain(picture, network)
+    assert derained.dtype == np.uint8
+    # Half a code of rounding; kernels for channels that lie last sum in another order.
+    assert np.abs(derained - expected).max() <= 0.5 + 1e-3
+    assert not np.array_equal(derained, picture)
 
 
 def test_same_picture_gives_the_same_bytes_and_leaves_picture_and_network_as_they_were(network):
@@ -61,86 +75,136 @@ def test_same_picture_gives_the_same_bytes_and_leaves_picture_and_network_as_the
     assert not np.array_equal(first, picture)
 
 
-def test_values_outside_the_range_are_clipped_and_the_rest_rounded():
+def test_view_that_is_mirrored_in_memory_gives_the_bytes_of_its_copy(network):
+    view = photo(24, 40)[::-1, ::2, ::-1]
+    np.testing.assert_array_equal(derain(view, network), derain(view.copy(), network))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_values_outside_the_range_are_clipped_and_the_rest_rounded(dtype):
+    largest = np.iinfo(dtype).max
+
     class Shift(nn.Module):
         def forward(self, rainy):
-            return rainy + 0.6 / 255
+            return rainy + 0.6 / largest
 
-    picture = np.array([[[0, 100, 255]]], dtype=np.uint8)
-    assert derain(picture, Shift()).tolist() == [[[1, 101, 255]]]
-
-
-def test_tiles_give_the_whole_picture_of_a_local_network(monkeypatch):
-    monkeypatch.setattr(inference, "inference_precision", lambda device: torch.float32)
-    picture = photo(150, 213)
-    whole = derain(picture, LocalFilter())
-    tiled = derain(picture, LocalFilter(), tile_px=64, overlap_px=16)
-    # The filter reaches 2 px and the outer 4 px of a tile do not count; a weighted mean may round the other way.
-    assert np.abs(tiled.astype(int) - whole).max() <= 1
-    assert np.mean(tiled != whole) < 0.01
+    picture = np.array([[[0, 100, largest]]], dtype=dtype)
+    assert derain(picture, Shift()).tolist() == [[[1, 101, largest]]]
 
 
-def test_picture_above_the_budget_is_worked_on_in_tiles(monkeypatch):
-    seen_px = []
-
-    class Spy(nn.Module):
-        def forward(self, rainy):
-            seen_px.append(tuple(rainy.shape[-2:]))
-            return rainy
-
-    monkeypatch.setattr(inference, "WHOLE_PICTURE_PX", 128 * 128)
-    monkeypatch.setattr(inference, "DEFAULT_TILE_PX", 96)
-    np.testing.assert_array_equal(derain(photo(128, 128), Spy()), photo(128, 128))
-    assert seen_px == [(128, 128)]
-    seen_px.clear()
-    np.testing.assert_array_equal(derain(photo(128, 131), Spy()), photo(128, 131))
-    assert len(seen_px) == 4
-    assert max(max(size) for size in seen_px) <= 96
+def test_every_code_of_16_bit_survives_a_network_that_changes_nothing():
+    codes = np.arange(65536, dtype=np.uint16).reshape(256, 256, 1).repeat(3, axis=2)
+    derained = derain(codes, build_network("mspfn", fine_fusion_units=1, channels=8))
+    assert derained.dtype == np.uint16
+    np.testing.assert_array_equal(derained, codes)
 
 
-@pytest.mark.parametrize("size_px", [1, 63, 64, 65, 100, 517, 2160])
-@pytest.mark.parametrize(("tile_px", "overlap_px"), [(64, 0), (64, 32), (512, 32)])
-def test_tiles_cover_the_side_overlap_and_start_on_the_grid(size_px, tile_px, overlap_px):
-    spans = tile_spans(size_px, tile_px, overlap_px)
-    assert spans[0].start == 0
-    assert spans[-1].stop == size_px
-    assert all(0 < span.stop - span.start <= tile_px and span.start % 8 == 0 for span in spans)
-    assert all(a.stop - b.start == overlap_px for a, b in pairwise(spans))
-    weight = sum_of_ramps(spans, size_px, overlap_px)
-    assert weight.min() > 0
-    if all(a.stop <= c.start for a, c in zip(spans, spans[2:], strict=False)):  # no pixel in three tiles
-        torch.testing.assert_close(weight, torch.ones(size_px))
+def test_16_bit_of_an_8_bit_picture_gives_the_same_to_16_bit(network):
+    picture = photo(32, 48)
+    eight, sixteen = derain(picture, network), derain(picture.astype(np.uint16) * 257, network)  # 65535 = 257 x 255
+    assert np.abs(sixteen / 257 - eight).max() <= 0.5 + 1e-3
+    assert len(np.unique(sixteen)) > 256
 
 
-def sum_of_ramps(spans: list[slice], size_px: int, overlap_px: int) -> torch.Tensor:
-    total = torch.zeros(size_px)
-    for span in spans:
-        total[span] += ramp(span, size_px, overlap_px)
-    return total
+@pytest.mark.parametrize("options", [{}, {"tile_px": 64, "overlap_px": 16}, {"local_mean_px": 16}], ids=str)
+def test_picture_of_a_batch_comes_out_as_by_itself_to_the_byte(network, options):
+    pictures = photos(3, 36, 75)
+    batch = derain_batch(pictures, network, **options)
+    assert batch.shape == pictures.shape
+    for picture, derained in zip(pictures, batch, strict=True):
+        np.testing.assert_array_equal(derained, derain(picture, network, **options))
+
+
+@pytest.mark.usefixtures("float32")
+@pytest.mark.parametrize("tile_px", [None, 64])
+def test_pictures_worked_on_at_once_come_out_as_by_themselves_to_rounding(network, tile_px, monkeypatch):
+    monkeypatch.setattr(inference, "at_once", lambda picture_px, device: 3)
+    pictures = photos(4, 36, 75)  # the last part has one picture
+    batch = derain_batch(pictures, network, tile_px=tile_px)
+    for picture, derained in zip(pictures, batch, strict=True):
+        single = derain(picture, network, tile_px=tile_px)
+        assert np.abs(single.astype(int) - derained).max() <= 1
+        assert np.mean(single != derained) < 0.001
+
+
+def test_gpu_works_on_as_many_pictures_as_fit_and_a_processor_on_one():
+    assert inference.at_once(640 * 360, torch.device("cpu")) == 1
+    assert inference.at_once(640 * 360, torch.device("cuda")) == 6
+    assert inference.at_once(3840 * 2160, torch.device("cuda")) == 1
+
+
+@pytest.mark.gpu
+def test_gpu_gives_the_processors_picture_to_a_few_codes_and_its_batches_too(network):
+    pictures = photos(4, 120, 200)
+    expected = derain_batch(pictures, network).astype(int)
+    on_gpu = network.cuda()
+    batch = derain_batch(pictures, on_gpu)
+    np.testing.assert_array_equal(batch, derain_batch(pictures, on_gpu))
+    # Rain of a random network is as large as the picture, and bfloat16 holds 8 bits of it: a code or two.
+    assert np.abs(batch - expected).max() <= 4
+    singles = np.stack([derain(picture, on_gpu) for picture in pictures])
+    assert np.abs(batch.astype(int) - singles).max() <= 2
+
+
+@pytest.mark.usefixtures("float32")
+def test_eight_ways_are_the_mean_by_hand(network):
+    picture = photo(20, 31, np.uint16)
+    network.eval()
+    total = np.zeros(picture.shape)
+    for mirrored in (False, True):
+        for turns in range(4):
+            seen = np.rot90(picture[:, ::-1] if mirrored else picture, turns)
+            rainy = torch.tensor(seen / 65535, dtype=torch.float32).permute(2, 0, 1)[None]
+            with torch.no_grad():
+                made = network(rainy)[0].permute(1, 2, 0).numpy()
+            back = np.rot90(made, -turns)
+            total += back[:, ::-1] if mirrored else back
+    expected = 65535 * (total / 8).clip(0, 1)
+    # Half a code of rounding and a few float32 roundings on 65535 codes.
+    assert np.abs(derain(picture, network, ensemble=True) - expected).max() <= 0.6
+    assert not np.array_equal(derain(picture, network, ensemble=True), derain(picture, network))
+
+
+def test_eight_ways_see_every_direction_twice():
+    # One bright pixel moves to its four neighbours, each reached from two of the eight views.
+    picture = np.zeros((5, 7, 3), np.uint8)
+    picture[2, 3] = 200
+    derained = derain(picture, Sidewards(), ensemble=True)[..., 0]
+    expected = np.zeros((5, 7), np.uint8)
+    expected[[1, 3, 2, 2], [3, 3, 2, 4]] = 50
+    np.testing.assert_array_equal(derained, expected)
 
 
 @pytest.mark.parametrize(
-    ("picture", "tiles", "message"),
+    ("picture", "message"),
     [
-        (np.zeros((8, 8), np.uint8), {}, "photo_srgb8 must be uint8 RGB of shape .*, got uint8 \\(8, 8\\)"),
-        (np.zeros((8, 8, 4), np.uint8), {}, "got uint8 \\(8, 8, 4\\)"),
-        (np.zeros((8, 8, 3), np.uint16), {}, "got uint16 \\(8, 8, 3\\)"),
-        (np.zeros((0, 8, 3), np.uint8), {}, "got uint8 \\(0, 8, 3\\)"),
-        (np.zeros((8, 8, 3), np.uint8), {"tile_px": 32}, "tile_px must be between 64"),
-        (np.zeros((8, 8, 3), np.uint8), {"tile_px": 100}, "tile_px must be a multiple of 8, got 100"),
-        (np.zeros((8, 8, 3), np.uint8), {"tile_px": 64, "overlap_px": 40}, "overlap_px must be between 0 and 32"),
+        (np.zeros((8, 8), np.uint8), "photo must be uint8 or uint16 RGB of shape \\(H, W, 3\\), got uint8 \\(8, 8\\)"),
+        (np.zeros((8, 8, 4), np.uint8), "got uint8 \\(8, 8, 4\\). Take its alpha off"),
+        (np.zeros((8, 8, 3), np.float32), "got float32 \\(8, 8, 3\\). Multiply sRGB in \\[0, 1\\] by 255"),
+        (np.full((8, 8, 3), np.nan), "got float64 \\(8, 8, 3\\). Multiply sRGB"),
+        (np.zeros((8, 8, 3), np.int64), "got int64 \\(8, 8, 3\\)"),
+        (np.zeros((0, 8, 3), np.uint8), "got uint8 \\(0, 8, 3\\). It has no pixels"),
+        (np.zeros((2, 8, 8, 3), np.uint8), "got uint8 \\(2, 8, 8, 3\\). .*derain_batch"),
+        ("photo.png", "got str. A file is read by rainsynth.pictures.read_photo"),
     ],
 )
-def test_what_cannot_be_derained_is_refused_in_one_line(picture, tiles, message):
+def test_what_cannot_be_derained_is_refused_in_one_line(picture, message):
     with pytest.raises(InputError, match=message) as refusal:
-        derain(picture, build_network("mspfn-demo"), **tiles)
+        derain(picture, build_network("mspfn-demo"))
     assert "\n" not in str(refusal.value)
 
 
-def test_weights_that_give_no_number_are_refused(network):
+@pytest.mark.parametrize("shape", [(0, 8, 8, 3), (8, 8, 3), (1, 8, 8, 1)])
+def test_batch_of_another_shape_is_refused(shape):
+    with pytest.raises(InputError, match="photos must be uint8 or uint16 RGB of shape \\(N, H, W, 3\\), got uint8"):
+        derain_batch(np.zeros(shape, np.uint8), build_network("mspfn-demo"))
+
+
+@pytest.mark.parametrize("tile_px", [None, 64])
+def test_weights_that_give_no_number_are_refused(network, tile_px):
     nn.init.constant_(network.reconstruction.rain.weight, float("nan"))
     with pytest.raises(InputError, match="Did its training diverge"):
-        derain(photo(8, 8), network)
+        derain(photo(8, 80), network, tile_px=tile_px)
 
 
 def test_precision_is_bfloat16_only_where_the_processor_multiplies_in_it(monkeypatch):
@@ -152,6 +216,7 @@ def test_precision_is_bfloat16_only_where_the_processor_multiplies_in_it(monkeyp
 
 def test_package_offers_its_names_without_importing_torch_first():
     assert mspfn.derain is derain
+    assert mspfn.derain_batch is derain_batch
     assert mspfn.build_network is build_network
     assert {"build_network", "load_weights", "derain", "psnr_y", "ssim_y"} <= set(dir(mspfn))
     with pytest.raises(AttributeError, match="has no attribute 'derian'"):
