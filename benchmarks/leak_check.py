@@ -1,12 +1,14 @@
 """How many planted leaks `rainsynth check-leak` finds, its false alarms, and its speed.
 
     python benchmarks/leak_check.py DATA [--leaks 300] [--many 2000]
+    python benchmarks/leak_check.py DATA --windows        windows of photographs, known by themselves or by the whole
 
 DATA holds backgrounds/ (clean photographs, such as BSDS500's) and benchmarks/rain100{l,h}-dev/ with input/ and target/.
 For every change, backgrounds are changed and looked for among all backgrounds. A leak is found if its background is
 named; every other background that is named beside it counts as a false alarm, as does any between the backgrounds and
-the targets of the dev sets. Speeds are of one core: backgrounds are sought among many blends of sheared parts of them;
-the time, which grows with their number, gives that of 10,000 against 10,000. Takes about six minutes.
+the targets of the dev sets. The aim is 99 % of each single change, and 90 % under heavy streaks and under three changes
+together. Speeds are of one core: backgrounds are sought among many blends of sheared parts of them; the time, which
+grows with their number, gives that of 10,000 against 10,000. Takes about seven minutes.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ PRESETS = (None, "drizzle", "light", "moderate", "heavy", "widespread", "thunder
            "short-exposure")  # fmt: skip
 GREY_STREAK_COVERAGE = 0.8  # of the pixels
 MANY = 10_000
+WINDOW_SIDES_PX = (96, 128, 192, 256)
 Change = Callable[[np.ndarray, np.random.Generator, int], np.ndarray]
 
 
@@ -103,6 +106,11 @@ def grey_streaks(photo: np.ndarray, rng: np.random.Generator, index: int) -> np.
     return np.clip(photo + added, 0, 255).astype(np.uint8)
 
 
+def look_alike(photo: np.ndarray, rng: np.random.Generator, index: int) -> np.ndarray:
+    """The project's own look-alike of Rain100H."""
+    return add_rain(photo, preset="rain100h", seed=SEED, index=index).rainy_srgb8
+
+
 SINGLE: dict[str, Change] = {
     "crop to a quarter or more": crop,
     "quarter turns": turn,
@@ -120,7 +128,13 @@ def three(photo: np.ndarray, rng: np.random.Generator, index: int) -> np.ndarray
     return photo
 
 
-CHANGES: dict[str, Change] = SINGLE | {"grey streaks on 80 %": grey_streaks, "three of the first six": three}
+HARD: dict[str, Change] = {
+    "grey streaks on 80 %": grey_streaks,
+    "three of the first six": three,
+    "rain100h look-alike": look_alike,
+}
+CHANGES: dict[str, Change] = SINGLE | HARD
+AIM = dict.fromkeys(SINGLE, 0.99) | dict.fromkeys(HARD, 0.9)
 
 
 def planted(photos: list[np.ndarray], name: str, count: int) -> list[np.ndarray]:
@@ -141,13 +155,31 @@ def report_detection(data: Path, photos: list[np.ndarray], count: int) -> None:
     train = [fingerprint_of(photo) for photo in photos]
     for name in CHANGES:
         found, others = detection(train, planted(photos, name, count), [i % len(photos) for i in range(count)])
-        print(f"{name:28s} found {found:7.2%} of {count}; other backgrounds named: {others}", flush=True)
+        aim = f"aim {AIM[name]:.0%}, {'met' if found >= AIM[name] else 'MISSED'}"
+        print(f"{name:28s} found {found:7.2%} of {count} ({aim}); other backgrounds named: {others}", flush=True)
     for benchmark in ("rain100l-dev", "rain100h-dev"):
         paths = list_photos(data / "benchmarks" / benchmark / "input")
         targets = [fingerprint_of(read_photo(path.parents[1] / "target" / path.name)) for path in paths]
         found, others = detection(targets, [read_photo(path) for path in paths], list(range(len(paths))))
         print(f"{benchmark + ' inputs':28s} found {found:7.2%} of {len(paths)}; other targets named: {others}")
         print(f"{benchmark + ' targets':28s} false alarms against backgrounds: {len(find_leaks(train, targets))}")
+
+
+def report_windows(photos: list[np.ndarray]) -> None:
+    """Print the shares found among random windows, by fingerprints of the windows and of their whole photographs."""
+    photos, rng = photos[::4], sample_rng(SEED, 0)
+    whole, sources = [fingerprint_of(photo) for photo in photos], list(range(len(photos)))
+    print(f"{len(photos)} photographs; windows by themselves, the whole photographs against windows of them")
+    for side_px in WINDOW_SIDES_PX:
+        windows, others = ([_window(photo, side_px, rng) for photo in photos] for _ in range(2))
+        by_themselves, _ = detection([fingerprint_of(one) for one in windows], others, sources)
+        by_the_whole, _ = detection(whole, others, sources)
+        print(f"{side_px} px: {by_themselves:7.1%} {by_the_whole:7.1%}", flush=True)
+
+
+def _window(photo: np.ndarray, side_px: int, rng: np.random.Generator) -> np.ndarray:
+    top, left = (int(rng.integers(side - side_px + 1)) for side in photo.shape[:2])
+    return photo[top : top + side_px, left : left + side_px].copy()
 
 
 def report_speed(photos: list[np.ndarray], count: int) -> None:
@@ -194,9 +226,13 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--leaks", type=int, default=300, help="planted for each change")
     parser.add_argument("--many", type=int, default=2000, help="pictures in the index whose speed is measured")
+    parser.add_argument("--windows", action="store_true", help="compare fingerprints of windows and of photographs")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     photos = [read_photo(path) for path in list_photos(arguments.data / "backgrounds")]
+    if arguments.windows:
+        report_windows(photos)
+        return
     report_detection(arguments.data, photos, arguments.leaks)
     report_speed(photos, arguments.many)
 

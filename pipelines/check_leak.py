@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,10 @@ OUTLINE_SHARE = 1 / 160  # of the picture's longer side
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Background:
-    """A background of a set: its name, how to read it, and its fingerprint where it is stored."""
+    """A background of a set: its name, how to read it, and its fingerprint where it is stored.
+
+    A stored fingerprint is the whole photograph's; what is read of it may be a window.
+    """
 
     name: str
     read: Callable[[], Picture]
@@ -117,12 +121,15 @@ def check_leak(train: Path, test: Path, threads: int | None = None) -> LeakRepor
 
 
 def read_backgrounds(path: Path) -> list[Background]:
-    """Backgrounds of a folder of shards (or one shard), of a folder with `target/` or `input/`, or of pictures.
+    """Backgrounds of a data set, all parts of a split or one, of a shard, of a folder with `target/` or `input/`, or of
+    pictures.
 
     Clean pictures where there are some: those of shards, or of target/; else those of input/, or of the folder.
     """
-    if path.is_file() or any(path.glob(SHARD_GLOB)):
-        return _shard_backgrounds(path)
+    files = [path] if path.is_file() else sorted(path.rglob(SHARD_GLOB))
+    if files:
+        known: set[tuple[bytes, bytes]] = set()
+        return [background for file in files for background in _shard_backgrounds(file, known)]
     if not path.is_dir():
         raise InputError(f"{path} must be a folder of pictures, of pairs or of shards, got nothing there. Is it right?")
     folder = next((path / part for part in ("target", "input") if (path / part).is_dir()), path)
@@ -166,18 +173,22 @@ def _sheet_row(report: LeakReport, leak: Leak) -> list[tuple[str, Picture]]:
     ]
     similarity = leak.similarity
     outlines = (similarity.inverse().to_b(_corners(sizes_px[1])), similarity.to_b(_corners(sizes_px[0])))
-    captions = (train.name, f"{test.name}: {similarity.inliers} inliers, {report.change(leak)}")
-    return [
-        (caption, _outlined(background.read(), outline, size_px))
-        for caption, background, outline, size_px in zip(captions, (train, test), outlines, sizes_px, strict=True)
-    ]
+    told = ("", f": {similarity.inliers} inliers, {report.change(leak)}")
+    row = []
+    for background, outline, size_px, words in zip((train, test), outlines, sizes_px, told, strict=True):
+        picture = background.read()
+        if picture.shape[1::-1] == size_px:
+            row.append((background.name + words, _outlined(picture, outline)))
+        else:
+            row.append((f"a window of {background.name}{words}", picture))
+    return row
 
 
-def _outlined(picture: Picture, outline_px: np.ndarray, size_px: tuple[int, int]) -> Picture:
-    """A picture with an outline in the pixels of a copy of size (width, height)."""
+def _outlined(picture: Picture, outline_px: np.ndarray) -> Picture:
+    """A picture with an outline, cut where it leaves the picture."""
     image = Image.fromarray(picture)
     line_px = max(1, round(max(image.size) * OUTLINE_SHARE))
-    inside = np.clip(outline_px * (np.array(image.size) / size_px), line_px, np.array(image.size) - line_px)
+    inside = np.clip(outline_px, line_px, np.array(image.size) - line_px)
     ImageDraw.Draw(image).line([tuple(p) for p in [*inside, inside[0]]], fill=OUTLINE_COLOUR, width=line_px)
     return np.array(image)
 
@@ -197,19 +208,23 @@ def _fingerprinted(path: Path, threads: int) -> tuple[list[Background], list[np.
     return [background for background, _ in distinct.values()], [found for _, found in distinct.values()]
 
 
-def _shard_backgrounds(path: Path) -> list[Background]:
-    """Backgrounds of shards, each once a shard: of the samples that share one, the first shows it."""
-    shards = open_shards(path)
+def _shard_backgrounds(file: Path, known: set[tuple[bytes, bytes]]) -> Iterator[Background]:
+    """Backgrounds of a shard, each once; with fingerprints in it, those that are not `known` by name and SHA-256."""
+    shards = open_shards(file)
     rows, first_samples = np.unique(shards.background_rows, return_index=True)
-    names = [name.decode() for name in shards.backgrounds["name"][rows].tolist()]
-    return [
-        Background(
-            name=name,
-            read=lambda index=index: shards[index].clean_srgb8,  # type: ignore[misc]
-            fingerprint=None if shards.fingerprints is None else shards.fingerprints[row],
-        )
-        for name, row, index in zip(names, rows.tolist(), first_samples.tolist(), strict=True)
-    ]
+    stored = shards.fingerprints
+    for row, sample in zip(rows.tolist(), first_samples.tolist(), strict=True):
+        name, sha256 = shards.backgrounds[row].tolist()
+        if stored is not None:
+            if (name, sha256) in known:
+                continue
+            known.add((name, sha256))
+        fingerprint = None if stored is None else stored[row].copy()
+        yield Background(name.decode(), partial(_clean_picture, file, sample), fingerprint)
+
+
+def _clean_picture(file: Path, sample: int) -> Picture:
+    return open_shards(file)[sample].clean_srgb8
 
 
 def _turn(leak: Leak) -> tuple[bool, float]:

@@ -9,16 +9,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from pipelines.cluster import Crew
 from pipelines.generate import absolute, photographs_of, try_depth
 from pipelines.generate_config import GenerateConfig
-from pipelines.make_shard import make_shard
+from pipelines.make_shard import forget_fingerprints, make_shard
 from pipelines.photographs import Photograph
 from pipelines.plan import Plan, ShardTask, photograph_of, plan
 
 PROBES = 3  # photographs that are tried
 SAMPLES_A_PROBE = 3
+
+Cost = Float[np.ndarray, "2"]  # bytes, seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +56,8 @@ def estimate(config: GenerateConfig, *, workers: int, skip_broken: bool = False)
     """What generate would take with this config, on `workers` workers as fast as this machine; writes nothing.
 
     A few samples of a few photographs are rendered and written into a folder that is deleted again. Size and time
-    are proportional to pixels: of samples, and of the photographs that each shard holds once.
+    are proportional to pixels: of samples, and of the photographs that each shard takes its samples from. Those are
+    counted as read and fingerprinted for every shard; a worker that meets one again keeps its fingerprint.
     """
     config = absolute(config)
     with Crew(workers) as crew:
@@ -61,15 +65,16 @@ def estimate(config: GenerateConfig, *, workers: int, skip_broken: bool = False)
     shards = plan(config, photographs)
     try_depth(config, photographs)
     probes = list(_probes(config, photographs))
-    sample_bytes, photo_bytes, sample_s, photo_s = _costs_a_pixel(config, probes)
+    of_sample, of_photo = _costs_a_pixel(config, probes)
     sample_px, photo_px = _pixels(shards)
+    size, core_seconds = (of_sample * sample_px + of_photo * photo_px).tolist()
     return Estimate(
         samples=config.samples,
         photographs=len(photographs),
         skipped=tuple(item.name for item in broken),
         shards=dict(shards.shards_of_part),
-        bytes=sample_bytes * sample_px + photo_bytes * photo_px,
-        core_seconds=sample_s * sample_px + photo_s * photo_px,
+        bytes=size,
+        core_seconds=core_seconds,
         workers=workers,
         tried=sum(len(task.indices) for task in probes),
     )
@@ -84,27 +89,27 @@ def _probes(config: GenerateConfig, photographs: list[Photograph]) -> Iterator[S
         yield ShardTask("shard-00000.h5", tuple(indices), (photo,) * len(indices))
 
 
-def _costs_a_pixel(config: GenerateConfig, probes: list[ShardTask]) -> np.ndarray:
-    """Bytes and seconds of a pixel of a sample, and of a photograph within a shard: (4,)."""
-    costs: list[list[float]] = []
+def _costs_a_pixel(config: GenerateConfig, probes: list[ShardTask]) -> tuple[Cost, Cost]:
+    """What a pixel of a sample costs, and one of a photograph within a shard."""
+    of_sample, of_photo = [], []
     with tempfile.TemporaryDirectory() as folder:
         _timed(config, _cut(probes[0], 1), folder)  # compiles, and reads what is read once
         for task in probes:
-            height_px, width_px = task.photographs[0].height_px, task.photographs[0].width_px
-            pixels = config.size_px**2 if config.size_px else height_px * width_px
-            one_bytes, one_s = _timed(config, _cut(task, 1), folder)
-            all_bytes, all_s = _timed(config, task, folder)
-            more = len(task.indices) - 1
-            sample_bytes, sample_s = (all_bytes - one_bytes) / more, max(all_s - one_s, 0) / more
-            rest = (max(one_bytes - sample_bytes, 0), max(one_s - sample_s, 0))
-            costs.append([value / pixels for value in (sample_bytes, rest[0], sample_s, rest[1])])
-    return np.mean(costs, axis=0)
+            photo_pixels = task.photographs[0].height_px * task.photographs[0].width_px
+            pixels = config.size_px**2 if config.size_px else photo_pixels
+            one, all_of_them = _timed(config, _cut(task, 1), folder), _timed(config, task, folder)
+            sample = np.maximum(all_of_them - one, 0) / (len(task.indices) - 1)
+            of_sample.append(sample / pixels)
+            of_photo.append(np.maximum(one - sample, 0) / photo_pixels)
+    return np.mean(of_sample, axis=0), np.mean(of_photo, axis=0)
 
 
-def _timed(config: GenerateConfig, task: ShardTask, folder: str) -> tuple[float, float]:
+def _timed(config: GenerateConfig, task: ShardTask, folder: str) -> Cost:
+    """Bytes of a shard, and seconds that it takes."""
+    forget_fingerprints()
     started = time.perf_counter()
     record: dict[str, Any] = make_shard(config, task, folder)
-    return record["bytes"], time.perf_counter() - started
+    return np.array([record["bytes"], time.perf_counter() - started])
 
 
 def _cut(task: ShardTask, count: int) -> ShardTask:
@@ -112,13 +117,13 @@ def _cut(task: ShardTask, count: int) -> ShardTask:
 
 
 def _pixels(shards: Plan) -> tuple[int, int]:
-    """Pixels of all samples, and of all photographs as often as a shard holds them."""
+    """Pixels of all samples, and of all photographs, each as often as shards take samples from it."""
     samples = photographs = 0
     size_px = shards.config.size_px
     for task in shards:
-        pixels = size_px**2 if size_px else task.photographs[0].height_px * task.photographs[0].width_px
-        samples += pixels * len(task.indices)
-        photographs += pixels * len(task.indices if size_px else set(task.photographs))
+        photo_pixels = [photo.height_px * photo.width_px for photo in set(task.photographs)]
+        samples += len(task.indices) * (size_px**2 if size_px else photo_pixels[0])
+        photographs += sum(photo_pixels)
     return samples, photographs
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,22 +15,23 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from pipelines.make_shard import photograph_fingerprint, shard_record
 from pipelines.pair_layouts import LAYOUTS, Layout, PairFiles, find_pairs, layout_of
 from pipelines.photographs import sha256_of
+from pipelines.plan import SHARD_PIXELS
 from pipelines.progress import progress
-from pipelines.run_records import room_on_disk, write_json
-from rainsynth.checks import InputError, check_choice, check_count
+from pipelines.run_records import FORMAT, FORMAT_VERSION, RunFolder, begin_run, check_new, room_on_disk
+from rainsynth.checks import check_choice, check_count
 from rainsynth.metrics import psnr_y
 from rainsynth.pictures import read_photo
 from rainsynth.shards.reader import ShardSet, check_shard, open_shards
-from rainsynth.shards.schema import CODECS, MANIFEST_NAME, SHARD_GLOB, code_version
+from rainsynth.shards.schema import CODECS, SHARD_GLOB, code_version
 from rainsynth.shards.writer import PlainPair, Provenance, write_shard
 
-EXPORT_NAME, TABLE_NAME, META_NAME, PLAN_NAME = "export.json", "parameters.csv", "meta_info.txt", "plan.json"
+EXPORT_NAME, TABLE_NAME, META_NAME = "export.json", "parameters.csv", "meta_info.txt"
 TARGETS = ("clean", "veiled")
 PNG_LEVEL = 3  # of zlib: three times as fast as Pillow's 6, and photographs come out no larger
 PAIRS_PER_SHARD = 32
-SHARD_PIXELS = 24_000_000  # pairs of a shard times their pixels
 
 
 def export(
@@ -55,7 +55,9 @@ def export(
     if target == "veiled":
         _ = shards.crop(0, 0, 0, 1).veiled_srgb8  # a layer that is missing shows before the first file
     head = {"layout": layout, "target": target, "pairs": len(shards), "table_sha256": _sha256(shards.table.tobytes())}
-    _begin(to, EXPORT_NAME, head, resume)
+    if not resume:
+        check_new(to, "--to")
+    begin_run(to, EXPORT_NAME, head)
     _write_table(to / TABLE_NAME, shards, names)
     if layout == "basicsr":
         sizes = (shards.size_px(index) for index in range(len(shards)))
@@ -79,39 +81,55 @@ def export(
 
 
 def import_pairs(
-    folder: Path, to: Path, *, layout: str = "auto", profile: str = "default", resume: bool = False
+    folder: Path,
+    to: Path,
+    *,
+    layout: str = "auto",
+    profile: str = "default",
+    fingerprints: bool = True,
+    resume: bool = False,
 ) -> dict[str, Any]:
     """Write pairs of pictures as shards without layers and return their manifest.
 
-    What is known of them: name, size and PSNR. Their rate of rain is NaN, so training on them takes the curriculum
-    "uniform". Raises InputError for a picture without partner, a pair of two sizes, and pictures that are not 8-bit.
+    What is known of them: name, size and PSNR, and with `fingerprints` by what check-leak knows a target again. Their
+    rate of rain is NaN, so training on them takes the curriculum "uniform". Raises InputError for a picture without
+    partner, a pair of two sizes, and pictures that are not 8-bit.
     """
     check_choice(layout, ("auto", *LAYOUTS), "layout")
     check_choice(profile, tuple(CODECS), "profile")
     layout = layout_of(folder) if layout == "auto" else layout
     pairs = find_pairs(folder, LAYOUTS[layout])
-    config = {"imported_from": folder.resolve().name, "layout": layout, "profile": profile, "pairs": len(pairs)}
+    config: dict[str, Any] = {"imported_from": folder.resolve().name, "layout": layout, "profile": profile}
+    config |= {"fingerprints": fingerprints, "pairs": len(pairs)}
     names = _sha256("\n".join(pair.name for pair in pairs).encode())
-    head = {"format": "rainsynth-dataset", "format_version": 2, "config": config, "code_version": code_version()}
+    head = {"format": FORMAT, "format_version": FORMAT_VERSION, "config": config, "code_version": code_version()}
     head |= {"samples": len(pairs), "names_sha256": names}
-    _begin(to, PLAN_NAME, head, resume)
-    records = []
-    with progress("import", len(pairs)) as advance:
-        for number, part in enumerate(_parts(pairs)):
-            path = to / SHARD_GLOB.replace("*", f"{number:05d}")
-            if path.exists():
-                check_shard(path)
-            else:
-                origins = [
-                    Provenance(pairs[i].target.relative_to(folder).as_posix(), sha256_of(pairs[i].target)) for i in part
-                ]
-                write_shard(path, [_read(pairs[i], i) for i in part], origins, config, layers=(), profile=profile)
-            size = path.stat().st_size
-            records.append({"file": path.name, "samples": len(part), "bytes": size, "sha256": sha256_of(path)})
+    run = RunFolder(to, resume, "--to")
+    parts = {SHARD_GLOB.replace("*", f"{number:05d}"): part for number, part in enumerate(_parts(pairs))}
+    with run.locked(), progress("import", len(pairs)) as advance:
+        run.begin(head)
+        for file, part in parts.items():
+            if not run.recorded(file):
+                if run.published(file):
+                    check_shard(run.path / file)
+                else:
+                    _import_shard(run.path / file, folder, {index: pairs[index] for index in part}, config)
+                run.record(shard_record(run.path, file, len(part)))
             advance(len(part))
-    manifest = head | {"shards": records}
-    write_json(to / MANIFEST_NAME, manifest)
-    return manifest
+        return run.finish(parts)
+
+
+def _import_shard(path: Path, folder: Path, pairs: dict[int, PairFiles], config: dict[str, Any]) -> None:
+    """Write pairs of one size, by their places in the folder, as one shard."""
+    samples = [_read(pair, index) for index, pair in pairs.items()]
+    origins = [
+        Provenance(pair.target.relative_to(folder).as_posix(), sha256_of(pair.target)) for pair in pairs.values()
+    ]
+    fingerprints = None
+    if config["fingerprints"]:
+        targets = zip(origins, samples, strict=True)
+        fingerprints = [photograph_fingerprint(origin.sha256, sample.clean_srgb8) for origin, sample in targets]
+    write_shard(path, samples, origins, config, layers=(), profile=config["profile"], fingerprints=fingerprints)
 
 
 def _parts(pairs: list[PairFiles]) -> Iterator[list[int]]:
@@ -140,30 +158,6 @@ def _names(shards: ShardSet, layout: Layout) -> list[str]:
         if len(set(names)) == len(names):
             return names
     return [f"{place:06d}" for place in places]
-
-
-def _begin(folder: Path, head_name: str, head: dict[str, Any], resume: bool) -> None:
-    """Make a folder ready: a new one, or with `resume` one that an equal run began."""
-    path = folder / head_name
-    if folder.exists() and any(folder.iterdir()):
-        if not resume:
-            raise InputError(
-                f"--to must be a new or empty folder, got {str(folder)!r}. --resume goes on with a stopped run."
-            )
-        if not path.exists():
-            raise InputError(
-                f"--resume must name a folder that such a run began, got {str(folder)!r} without {head_name}."
-            )
-        before = json.loads(path.read_text())
-        differing = [key for key in head if before.get(key) != head[key]]
-        if differing:
-            raise InputError(
-                f"--resume must go on with the same run, got another {', '.join(differing)} than in {path}."
-            )
-    with room_on_disk():
-        folder.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        write_json(path, head)
 
 
 def _write_table(path: Path, shards: ShardSet, names: list[str]) -> None:

@@ -14,15 +14,13 @@ from typing import Any
 
 from pipelines.cluster import TRIES, Crew
 from pipelines.generate_config import GenerateConfig, PhotographsConfig
-from pipelines.make_shard import background_of, depth_folder_of, make_sample, make_shard, record_of
+from pipelines.make_shard import background_of, depth_folder_of, make_shard, record_of
 from pipelines.photographs import Broken, Photograph, depth_model, depth_summary, look_at, photograph_names, usable
-from pipelines.plan import Plan, ShardTask, part_of, photograph_of, plan
+from pipelines.plan import Plan, ShardTask, plan
 from pipelines.progress import console, progress
 from pipelines.run_records import RunFolder, head_of
 from rainsynth.checks import InputError
 from rainsynth.shards.schema import code_sha256
-
-__all__ = ["generate", "make_sample", "make_shard", "part_of", "photograph_of", "plan"]
 
 PHOTOGRAPHS_A_TASK = 64
 PHOTOGRAPHS_HERE = 512  # so many are looked at in this process, before any worker is started

@@ -119,6 +119,7 @@ class GenerateConfig:
     """A data set: which photographs, which rain, how many samples.
 
     `size_px` takes a square window of each photograph instead of all of it. `samples_per_shard` is an upper limit.
+    `fingerprints` stores by what check-leak knows each photograph again: 8 KiB of it a shard.
     `rates` asks for a histogram of rain rates. `split` names parts and their shares of the photographs, such as
     {train: 0.8, val: 0.1, test: 0.1}: each part is a folder of shards, and no photograph is in two of them.
     """
@@ -132,6 +133,7 @@ class GenerateConfig:
     layers: tuple[str, ...] = LAYERS
     samples_per_shard: int = 32
     profile: str = "default"
+    fingerprints: bool = True
     rates: RatesConfig | None = None
     split: dict[str, float] | None = None
 

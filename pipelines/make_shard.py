@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
+from jaxtyping import UInt8
 
 from pipelines.config import plain_values
 from pipelines.difficulty import difficulty
@@ -14,6 +16,7 @@ from pipelines.generate_config import GenerateConfig
 from pipelines.photographs import Photograph, depth_model, load_background, sha256_of
 from pipelines.plan import ShardTask, rain_of
 from rainsynth.checks import InputError
+from rainsynth.fingerprint import fingerprint_of
 from rainsynth.metrics import psnr_y
 from rainsynth.named_rain import render_preset
 from rainsynth.sample import RainSample
@@ -24,7 +27,10 @@ from rainsynth.shards.reader import check_shard
 from rainsynth.shards.schema import code_sha256
 from rainsynth.shards.writer import Provenance, write_shard
 
+KEPT_FINGERPRINTS = 1024  # of a process, 8 KiB each; a photograph's samples meet, so a few would do
+
 Record = dict[str, Any]
+_fingerprints: dict[str, UInt8[np.ndarray, "8192"]] = {}
 
 
 def make_sample(
@@ -55,7 +61,7 @@ def make_shard(config: GenerateConfig, task: ShardTask, out: str, source_sha256:
     is not that of `source_sha256`: it would write other bytes.
     """
     cv2.setNumThreads(1)
-    if source_sha256 not in ("", _own_source_sha256()):
+    if source_sha256 not in ("", code_sha256()):
         raise InputError("workers must have the same rainsynth as the run, got another one. Install it there too.")
     model = depth_model(config.data.depth_model)
 
@@ -64,21 +70,55 @@ def make_shard(config: GenerateConfig, task: ShardTask, out: str, source_sha256:
         _check_unchanged(config, photo)
         return background_of(config, photo, model)
 
-    samples = [
-        make_sample(config, index, photo, background(photo))
-        for index, photo in zip(task.indices, task.photographs, strict=True)
-    ]
+    samples, fingerprints = [], []
+    for index, photo in zip(task.indices, task.photographs, strict=True):
+        samples.append(make_sample(config, index, photo, background(photo)))
+        if config.fingerprints:
+            fingerprints.append(photograph_fingerprint(photo.sha256, background(photo).image_srgb8))
     origins = [Provenance(photo.name, photo.sha256) for photo in task.photographs]
     path = Path(out) / task.file
-    write_shard(path, samples, origins, recorded(config), layers=config.layers, profile=config.profile)
-    return _record(path, task)
+    write_shard(
+        path,
+        samples,
+        origins,
+        recorded(config),
+        layers=config.layers,
+        profile=config.profile,
+        fingerprints=fingerprints or None,
+    )
+    return shard_record(Path(out), task.file, len(task.indices))
 
 
 def record_of(task: ShardTask, out: str) -> Record:
     """Record of a shard that was published before; InputError where it is damaged."""
-    path = Path(out) / task.file
-    check_shard(path)
-    return _record(path, task)
+    check_shard(Path(out) / task.file)
+    return shard_record(Path(out), task.file, len(task.indices))
+
+
+def shard_record(folder: Path, file: str, samples: int) -> Record:
+    """What the manifest says of a shard."""
+    path = folder / file
+    return {"file": file, "samples": samples, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
+
+
+def photograph_fingerprint(sha256: str, photo_srgb8: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "8192"]:
+    """Fingerprint of a whole photograph, computed once in this process for each SHA-256 of a file.
+
+    Of the whole one, where samples show windows of it too: two windows of one photograph that share no pixel are a
+    leak, and a window holds few features (what is found by either stands in rainsynth/shards/README.md).
+    """
+    found = _fingerprints.pop(sha256, None)
+    if found is None:
+        found = fingerprint_of(photo_srgb8)
+    _fingerprints[sha256] = found  # the last is the one used last
+    while len(_fingerprints) > KEPT_FINGERPRINTS:
+        _fingerprints.pop(next(iter(_fingerprints)), None)
+    return found
+
+
+def forget_fingerprints() -> None:
+    """Let go of the fingerprints that this process computed."""
+    _fingerprints.clear()
 
 
 def background_of(config: GenerateConfig, photograph: Photograph, model: DepthModel | None) -> Background:
@@ -108,21 +148,7 @@ def recorded(config: GenerateConfig) -> dict[str, Any]:
     return values
 
 
-def _record(path: Path, task: ShardTask) -> Record:
-    return {
-        "file": task.file,
-        "samples": len(task.indices),
-        "bytes": path.stat().st_size,
-        "sha256": sha256_of(path),
-    }
-
-
 def _check_unchanged(config: GenerateConfig, photo: Photograph) -> None:
     path = Path(config.data.photographs) / photo.name
     if path.is_file() and sha256_of(path) != photo.sha256:
         raise InputError(f"{path} must not change during a run, got other bytes than when it was planned.")
-
-
-@lru_cache(maxsize=1)
-def _own_source_sha256() -> str:
-    return code_sha256()

@@ -89,6 +89,7 @@ def _pictures(folder: Path, before: str, after: str) -> dict[str, Path]:
 
 
 def layout_of(folder: Path) -> str:
+    """Name of the layout that a folder has; InputError where it has none."""
     for name, layout in LAYOUTS.items():
         begins = (layout.rainy[0], layout.target[0])
         if all((folder / begin).is_dir() if begin.endswith("/") else any(folder.glob(f"{begin}*")) for begin in begins):

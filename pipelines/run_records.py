@@ -21,26 +21,24 @@ from rainsynth.shards.schema import MANIFEST_NAME, code_version
 PLAN_NAME = "plan.json"
 JOURNAL_NAME = "records.jsonl"
 LOCK_NAME = ".lock"
-FORMAT_VERSION = 2
+FORMAT, FORMAT_VERSION = "rainsynth-dataset", 2
 
 
 class RunFolder:
-    """Folder of a data set while it is made.
+    """Folder of a data set while it is made; `option` is what names it on the command line.
 
     `plan.json` is written first, `manifest.json` last. Between them `records.jsonl` takes a line for every shard that
     is published, so that a resumed run need not read them again. All that is held here is those records, about 0.5 kB
     a shard.
     """
 
-    def __init__(self, path: Path, resume: bool) -> None:
+    def __init__(self, path: Path, resume: bool, option: str = "--out") -> None:
         self.path = Path(path).resolve()
-        self._resume = resume
+        self._option = option
         self._records: dict[str, Record] = {}
         self._head: dict[str, Any] = {}
-        if not resume and self.path.exists() and any(self.path.iterdir()):
-            raise InputError(
-                f"--out must be a new or empty folder, got {str(path)!r}. --resume goes on with a stopped run."
-            )
+        if not resume:
+            check_new(self.path, option)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -55,7 +53,7 @@ class RunFolder:
             except OSError as error:
                 if error.errno in (errno.EACCES, errno.EAGAIN):
                     raise InputError(
-                        f"--out must be one run's own, got {str(self.path)!r}, in use by another."
+                        f"{self._option} must be one run's own, got {str(self.path)!r}, in use by another."
                     ) from None
             try:
                 yield
@@ -66,22 +64,8 @@ class RunFolder:
 
     def begin(self, head: dict[str, Any]) -> None:
         """Make the folder ready for a run with this head: a new one, or one that an equal run began."""
-        plan_path = self.path / PLAN_NAME
+        begin_run(self.path, PLAN_NAME, head)
         self._head = head
-        if plan_path.exists():
-            before = _read_json(plan_path)
-            differing = [key for key in head if before.get(key) != head[key]]
-            if differing:
-                raise InputError(
-                    f"--resume must go on with the same run, got another {', '.join(differing)} than in {plan_path}."
-                    " Use a new folder."
-                )
-        elif any(path.name != LOCK_NAME for path in self.path.iterdir()):
-            raise InputError(
-                f"--resume must name a folder that generate began, got {str(self.path)!r} without {PLAN_NAME}."
-            )
-        else:
-            write_json(plan_path, head)
         self._remove_leftovers()
         self._records = {record["file"]: record for record in self._read_records() if self._is_there(record)}
 
@@ -126,12 +110,43 @@ class RunFolder:
             leftover.unlink(missing_ok=True)
 
 
+def check_new(folder: Path, option: str) -> None:
+    """Raise InputError where a folder holds something already; `option` named it."""
+    if folder.exists() and _in_use(folder):
+        raise InputError(
+            f"{option} must be a new or empty folder, got {str(folder)!r}. --resume goes on with a stopped run."
+        )
+
+
+def begin_run(folder: Path, head_name: str, head: dict[str, Any]) -> None:
+    """Write what a run is into its folder, a new or empty one; or see that it goes on with an equal run there."""
+    path = folder / head_name
+    if path.exists():
+        before = _read_json(path)
+        differing = [key for key in head if before.get(key) != head[key]]
+        if differing:
+            raise InputError(
+                f"--resume must go on with the same run, got another {', '.join(differing)} than in {path}."
+                " Use a new folder."
+            )
+        return
+    if folder.exists() and _in_use(folder):
+        raise InputError(f"--resume must name a folder that such a run began, got {str(folder)!r} without {head_name}.")
+    with room_on_disk():
+        folder.mkdir(parents=True, exist_ok=True)
+    write_json(path, head)
+
+
+def _in_use(folder: Path) -> bool:
+    return any(path.name != LOCK_NAME for path in folder.iterdir())
+
+
 def head_of(config: GenerateConfig, shards: Plan, broken: list[Broken]) -> dict[str, Any]:
     """What a data set is, before any of it is made: what its manifest begins with, and a resumed run must equal."""
     model = config.data.depth_model
     split = shards.parts
     return {
-        "format": "rainsynth-dataset",
+        "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "config": recorded(config),
         "code_version": code_version(),
@@ -150,10 +165,15 @@ def write_json(path: Path, values: dict[str, Any]) -> None:
     part = path.with_name(f".{path.name}.part")
     with room_on_disk():
         try:
-            part.write_text(json.dumps(values, indent=1, sort_keys=True) + "\n")
+            part.write_text(json_text(values))
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
+
+
+def json_text(values: dict[str, Any]) -> str:
+    """The text of a JSON file that write_json wrote: of equal values the same, byte for byte."""
+    return json.dumps(values, indent=1, sort_keys=True) + "\n"
 
 
 @contextmanager

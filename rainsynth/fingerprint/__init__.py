@@ -7,6 +7,7 @@ leaks = find_leaks([fingerprint_of(photo) for photo in train], [fingerprint_of(p
 from rainsynth.fingerprint.features import FINGERPRINT_BYTES as FINGERPRINT_BYTES
 from rainsynth.fingerprint.features import FINGERPRINT_VERSION as FINGERPRINT_VERSION
 from rainsynth.fingerprint.features import fingerprint_of as fingerprint_of
+from rainsynth.fingerprint.features import thumbnail_of as thumbnail_of
 from rainsynth.fingerprint.features import unpack as unpack
 from rainsynth.fingerprint.match import Similarity as Similarity
 from rainsynth.fingerprint.match import find_similarity as find_similarity

@@ -69,9 +69,7 @@ def fingerprint_of(picture_srgb8: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarra
     header = np.zeros(1, HEADER)
     header[0] = (FINGERPRINT_VERSION, 0, *counts, (width_px, height_px))
     kept = np.concatenate([features[:count] for features, count in zip(found, counts, strict=True)])
-    cells = (THUMBNAIL_CELLS, THUMBNAIL_CELLS)
-    thumbnail = np.stack([cv2.resize(image, cells, interpolation=cv2.INTER_AREA) for image in channels])
-    data = header.tobytes() + thumbnail.tobytes() + kept.tobytes()
+    data = header.tobytes() + _thumbnail(channels).tobytes() + kept.tobytes()
     return np.frombuffer(data.ljust(FINGERPRINT_BYTES, b"\0"), np.uint8).copy()
 
 
@@ -121,6 +119,17 @@ def mirrored(features: Features) -> Features:
     )
 
 
+def thumbnail_of(picture_srgb8: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "2 cells cells"]:
+    """The thumbnail that a picture's fingerprint holds, at a hundredth of the time."""
+    check_photo(picture_srgb8, "picture_srgb8")
+    return _thumbnail(_channels(picture_srgb8)).astype(np.float32)
+
+
+def _thumbnail(channels: tuple[np.ndarray, np.ndarray]) -> UInt8[np.ndarray, "2 cells cells"]:
+    cells = (THUMBNAIL_CELLS, THUMBNAIL_CELLS)
+    return np.stack([cv2.resize(image, cells, interpolation=cv2.INTER_AREA) for image in channels])
+
+
 def _channels(picture_srgb8: UInt8[np.ndarray, "h w 3"]) -> tuple[UInt8[np.ndarray, "h w"], UInt8[np.ndarray, "h w"]]:
     """Grey, and red minus blue about 128, each at its working size; pictures are never enlarged."""
     grey = cv2.cvtColor(picture_srgb8, cv2.COLOR_RGB2GRAY)
@@ -143,11 +152,12 @@ def _features(image: UInt8[np.ndarray, "h w"], channel: int, shrunk_by: float) -
     height_px, width_px = image.shape
     if min(height_px, width_px) < MIN_SIDE_PX:
         return np.zeros(0, FEATURE)
-    sift = cv2.SIFT_create(contrastThreshold=CONTRAST[channel])  # type: ignore[attr-defined]
-    strongest = sorted(sift.detect(image, None), key=lambda p: (-p.response, *p.pt, p.angle, p.size))[:FEATURES]
-    if not strongest:
+    sift = cv2.SIFT_create(nfeatures=FEATURES, contrastThreshold=CONTRAST[channel])  # type: ignore[attr-defined]
+    found, descriptors = sift.detectAndCompute(image, None)  # equally strong ones may be more than asked for
+    order = sorted(range(len(found)), key=lambda i: _by_strength(found[i]))[:FEATURES]
+    if not order:
         return np.zeros(0, FEATURE)
-    points, descriptors = sift.compute(image, strongest)
+    points, descriptors = [found[i] for i in order], descriptors[order]
     features = np.zeros(len(points), FEATURE)
     xy = np.array([point.pt for point in points]) / (width_px, height_px)
     features["xy"] = np.clip(np.round(xy * XY_STEPS), 0, XY_STEPS)
@@ -156,6 +166,10 @@ def _features(image: UInt8[np.ndarray, "h w"], channel: int, shrunk_by: float) -
     features["angle"] = np.round(np.array([point.angle for point in points]) * (ANGLE_STEPS / 360)) % ANGLE_STEPS
     features["code"] = _packed(_binarised(descriptors)).view(np.uint8).reshape(-1, CODE_BYTES)
     return features
+
+
+def _by_strength(point: cv2.KeyPoint) -> tuple[float, ...]:
+    return (-point.response, *point.pt, point.angle, point.size)
 
 
 def _binarised(descriptors: Float32[np.ndarray, "n 128"]) -> np.ndarray:

@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import hdf5plugin  # noqa: F401  (registers the filters)
 import numpy as np
+from jaxtyping import UInt8
 
 from rainsynth.checks import InputError
 from rainsynth.shards.schema import FORMAT, FORMAT_VERSION
@@ -18,13 +19,16 @@ from rainsynth.shards.tiles import Damaged, PlainArray, TiledArray, stored_array
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ShardHead:
-    """A shard's tables and the names of its layers. Reading it compares the checksum of every table."""
+    """A shard's tables and the names of its layers. Reading it compares the checksum of every table.
+
+    Fingerprints, the largest of them by far, are read by `read_fingerprints` when they are asked for.
+    """
 
     table: np.ndarray
     units: dict[str, str]
     background_row: np.ndarray
     backgrounds: np.ndarray
-    fingerprints: np.ndarray | None
+    has_fingerprints: bool
     layer_names: tuple[str, ...]
 
     @classmethod
@@ -37,7 +41,7 @@ class ShardHead:
                 units=json.loads(file["parameters"].attrs["units"]),
                 background_row=checked_table(file["background_row"]),
                 backgrounds=checked_table(file["backgrounds"]),
-                fingerprints=checked_table(file["fingerprints"]) if "fingerprints" in file else None,
+                has_fingerprints="fingerprints" in file,
                 layer_names=tuple(file.get("layers", ())),
             )
 
@@ -59,6 +63,12 @@ class OpenShard:
             return self._arrays[name]
         with h5py.File(self.path, "r") as file:
             return self._arrays.setdefault(name, stored_array(self.path, self._file, file[name]))
+
+
+def read_fingerprints(path: Path) -> UInt8[np.ndarray, "b bytes"]:
+    """Fingerprints of a shard's photographs."""
+    with h5py.File(path, "r") as file:
+        return checked_table(file["fingerprints"])
 
 
 def check_format(file: h5py.File, path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
@@ -18,7 +19,7 @@ from rainsynth.checks import InputError, check_count, check_in_range
 from rainsynth.sample import LayerViews, RainSample, recompose
 from rainsynth.seeding import sample_keys
 from rainsynth.sensor import SensorNoise
-from rainsynth.shards.opened import OpenShard, ShardHead, checked_table
+from rainsynth.shards.opened import OpenShard, ShardHead, checked_table, read_fingerprints
 from rainsynth.shards.schema import COMPOSED_FROM, SHARD_GLOB, join_tables
 from rainsynth.shards.tiles import Span
 
@@ -111,7 +112,11 @@ class ShardSet(Sequence[StoredSample]):
             with _reading(shard):
                 self._heads.append(ShardHead.read(shard))
         self._ends = list(accumulate(len(head.table) for head in self._heads))
-        self._table, self.units = join_tables([head.table for head in self._heads]), self._heads[0].units
+        self._table = join_tables([head.table for head in self._heads])
+        if all(head.table.dtype == self._table.dtype for head in self._heads):  # then one copy does
+            tables = np.split(self._table, self._ends[:-1])
+            self._heads = [replace(head, table=table) for head, table in zip(self._heads, tables, strict=True)]
+        self.units = {name: unit for head in self._heads for name, unit in head.units.items()}
         self._background_row = np.concatenate([head.background_row for head in self._heads])
         self._size_px = np.stack([self._table["height_px"], self._table["width_px"]], axis=1).tolist()
 
@@ -119,7 +124,8 @@ class ShardSet(Sequence[StoredSample]):
     def table(self) -> np.ndarray:
         """Every sample's parameters: a structured array, one row a sample, one column a parameter.
 
-        `units` has the unit of each column, "" for those without.
+        `units` has the unit of each column, "" for those without. A column that some shards lack is NaN there, or no
+        text, so whole numbers are float in it; a sample's own `parameters` are those of its shard alone.
         """
         return self._table
 
@@ -148,9 +154,13 @@ class ShardSet(Sequence[StoredSample]):
     @cached_property
     def fingerprints(self) -> UInt8[np.ndarray, "b bytes"] | None:
         """Fingerprints of the photographs, in the rows of `backgrounds`; None unless every shard has them."""
-        if any(head.fingerprints is None for head in self._heads):
+        if not all(head.has_fingerprints for head in self._heads):
             return None
-        return np.concatenate([head.fingerprints for head in self._heads if head.fingerprints is not None])
+        found = []
+        for shard in self.paths:
+            with _reading(shard):
+                found.append(read_fingerprints(shard))
+        return np.concatenate(found)
 
     def __len__(self) -> int:
         return self._ends[-1]
@@ -231,7 +241,7 @@ class ShardSet(Sequence[StoredSample]):
                     return array.whole(first)
                 return array.window(first, *window)
 
-        return StoredSample(read, self._table[index])
+        return StoredSample(read, head.table[row])
 
     def _opened(self, path: Path) -> OpenShard:
         shard = self._open.pop(path, None) or OpenShard(path)
@@ -254,16 +264,20 @@ def check_shard(path: Path) -> None:
     shards = ShardSet(path)
     with _reading(path), h5py.File(path, "r") as file:
         file.visititems(lambda _, item: _check_dataset(item) if isinstance(item, h5py.Dataset) else None)
-    recomposable = set(COMPOSED_FROM) <= set(shards.layer_names(0))
-    for index, sample in enumerate(shards) if recomposable else ():
-        if not np.array_equal(recompose(sample), sample.rainy_srgb8):
-            raise InputError(f"{path} must compose again from its layers, got another picture for sample {index}.")
+    for index, sample in enumerate(shards):
+        check_composes(path, index, sample, shards.layer_names(index))
     shards.close()
+
+
+def check_composes(path: Path, index: int, sample: StoredSample, layers: tuple[str, ...]) -> None:
+    """Raise InputError unless a sample's layers give its picture, where all that it takes are stored."""
+    if set(COMPOSED_FROM) <= set(layers) and not np.array_equal(recompose(sample), sample.rainy_srgb8):
+        raise InputError(f"{path} must compose again from its layers, got another picture for sample {index}.")
 
 
 def _check_dataset(dataset: h5py.Dataset) -> None:
     """Read a dataset through HDF5, which compares the checksums of tiles; one in one piece against its SHA-256."""
-    if dataset.chunks is None:
+    if dataset.chunks is None or "sha256" in dataset.attrs:
         checked_table(dataset)
     else:
         _ = dataset[()]

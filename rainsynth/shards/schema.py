@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,38 +25,34 @@ COMPOSED_FROM = ("streak_alpha16", "texture16", "transmission16", "light_grid_li
 LAYERS = (*COMPOSED_FROM, "depth_m")
 LIGHT_GRID_CELLS = 26  # light grids are stored in the corner of a square this large
 
-# Columns of /parameters with a unit of their own; all others have the unit that ends their name, or none.
 TEXT_BYTES = 64  # columns of text are this wide, or a multiple of it where a name is longer
 FINGERPRINT_BYTES = 8192  # at most, for a photograph
-UNITS = {
-    "rain_rate_mm_h": "mm/h",
-    "extinction_per_km": "1/km",
-    "mist_per_km": "1/km",
-    "wind_right_m_s": "m/s",
-    "wind_away_m_s": "m/s",
-    "turbulence_m_s": "m/s",
-    "sky_linear": "white",
-    "highlight_linear": "white",
-    "airlight_red_linear": "white",
-    "airlight_green_linear": "white",
-    "airlight_blue_linear": "white",
-    "exposure_s": "s",
-    "focal_px": "px",
-    "principal_x_px": "px",
-    "principal_y_px": "px",
-    "near_m": "m",
-    "aperture_mm": "mm",
-    "focus_m": "m",
-    "full_well_e": "electrons",
-    "read_noise_e": "electrons",
-    "coverage_fraction": "1",
+
+# The unit of a column of /parameters: that of the longest of these endings its name has, "" where it has none.
+UNIT_OF_ENDING = {
+    "_mm_h": "mm/h",
+    "_per_km": "1/km",
+    "_per_m": "1/m",
+    "_m_s": "m/s",
+    "_linear": "white",
+    "_s": "s",
+    "_px": "px",
+    "_m": "m",
+    "_mm": "mm",
+    "_e": "electrons",
+    "_deg": "degrees",
+    "_db": "dB",
+    "_codes": "codes of 255",
+    "_fraction": "1",
+    "transmission": "1",
     "difficulty": "1",
-    "mean_transmission": "1",
-    "min_streak_width_px": "px",
-    "psnr_y_db": "dB",
-    "height_px": "px",
-    "width_px": "px",
 }
+
+
+def unit_of(name: str) -> str:
+    """Unit of a parameter, by how its name ends; "" for one without."""
+    endings = [ending for ending in UNIT_OF_ENDING if name.endswith(ending)]
+    return UNIT_OF_ENDING[max(endings, key=len)] if endings else ""
 
 
 def parameter_table(rows: list[dict[str, Any]]) -> np.ndarray:
@@ -96,8 +93,11 @@ def _joined_column(tables: list[np.ndarray], name: str) -> np.ndarray:
     )
 
 
+@lru_cache(maxsize=1)
 def code_sha256() -> str:
-    """Hash of the package's own source: two shards with the same hash were made by the same code."""
+    """Hash of the package's own source as this process first met it: two shards with the same hash were made by the
+    same code.
+    """
     folder = Path(rainsynth.__file__).parent
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*.py")):

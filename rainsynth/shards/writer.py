@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,19 +20,20 @@ from rainsynth.sample import RainSample
 from rainsynth.shards.codecs import CODECS, Codec
 from rainsynth.shards.opened import sha256_of_array
 from rainsynth.shards.prediction import predicted
-from rainsynth.shards.reader import check_shard, open_shards
+from rainsynth.shards.reader import check_composes, open_shards
 from rainsynth.shards.schema import (
     FORMAT,
     FORMAT_VERSION,
     LAYERS,
     LIGHT_GRID_CELLS,
-    UNITS,
     check_fingerprints,
     check_layers,
     code_version,
     parameter_table,
+    unit_of,
 )
 
+BLOSC_THREADS = "BLOSC_NTHREADS"
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -84,8 +85,7 @@ def write_shard(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _write_through(part, image)
-        check_shard(part)
-        _compare(part, samples)
+        _check_written(part, samples, layers, fingerprints)
         part.replace(path)
     except OSError as error:
         raise InputError(_refusal(path, error, len(image))) from None
@@ -106,7 +106,7 @@ def _file_image(
     """The bytes of the shard's file, which HDF5 keeps in memory under a name that no other has."""
     codec = CODECS[profile]
     clean, background_row = _distinct(samples, backgrounds)
-    with h5py.File(path, "w", driver="core", backing_store=False, libver="v110") as file:
+    with _one_blosc_thread(), h5py.File(path, "w", driver="core", backing_store=False, libver="v110") as file:
         file.attrs["format_version"] = FORMAT_VERSION
         _set_text(file, "format", FORMAT)
         _set_text(file, "codec", json.dumps(codec.described(profile), sort_keys=True))
@@ -120,13 +120,27 @@ def _file_image(
         origins = [{"name": backgrounds[i].name, "sha256": backgrounds[i].sha256} for i in clean]
         _store_table(file, "backgrounds", parameter_table(origins))
         if fingerprints is not None:
-            _store_table(file, "fingerprints", np.stack([fingerprints[i] for i in clean]))
-        rows = [_row(sample) for sample in samples]
-        _store_table(file, "parameters", parameter_table(rows))
-        units = {name: UNITS.get(name, "") for name in rows[0]}
+            _store_fingerprints(file, np.stack([fingerprints[i] for i in clean]))
+        table = parameter_table([_row(sample) for sample in samples])
+        _store_table(file, "parameters", table)
+        units = {name: unit_of(name) for name in table.dtype.names or ()}
         _set_text(file["parameters"], "units", json.dumps(units, sort_keys=True))
         file.flush()
         return file.id.get_file_image()
+
+
+@contextmanager
+def _one_blosc_thread() -> Iterator[None]:
+    """Blosc2 writes the number of its threads into every tile, and takes it from the environment."""
+    before = os.environ.get(BLOSC_THREADS)
+    os.environ[BLOSC_THREADS] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[BLOSC_THREADS]
+        else:
+            os.environ[BLOSC_THREADS] = before
 
 
 def _store(file: h5py.File, name: str, array: np.ndarray, codec: Codec) -> None:
@@ -148,6 +162,14 @@ def _store(file: h5py.File, name: str, array: np.ndarray, codec: Codec) -> None:
 def _store_table(file: h5py.File, name: str, array: np.ndarray) -> None:
     """A dataset in one piece with its checksum."""
     _set_text(file.create_dataset(name, data=array), "sha256", sha256_of_array(array))
+    file.flush()
+
+
+def _store_fingerprints(file: h5py.File, fingerprints: UInt8[np.ndarray, "b bytes"]) -> None:
+    """One piece too, deflated: windows of one photograph have one fingerprint, and repeat it row after row."""
+    options: dict[str, Any] = {"chunks": fingerprints.shape, "compression": "gzip", "compression_opts": 1}
+    dataset = file.create_dataset("fingerprints", data=fingerprints, fletcher32=True, **options)
+    _set_text(dataset, "sha256", sha256_of_array(fingerprints))
     file.flush()
 
 
@@ -195,14 +217,30 @@ def _write_through(path: Path, image: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _compare(part: Path, samples: Sequence[RainSample | PlainPair]) -> None:
-    """Raise InputError unless the pictures of the file are those of the samples."""
+def _check_written(
+    part: Path,
+    samples: Sequence[RainSample | PlainPair],
+    layers: tuple[str, ...],
+    fingerprints: Sequence[np.ndarray] | None,
+) -> None:
+    """Raise InputError unless a file reads back as what it was given, bit for bit, and its layers make its pictures.
+
+    Everything is read once, a clean picture once for all its samples; readers compare the checksums of what they read.
+    """
     shards = open_shards(part)
-    for index, sample in enumerate(samples):
+    known: Any = shards.fingerprints  # an array wherever `fingerprints` are given
+    clean: dict[int, np.ndarray] = {}
+    for index, (sample, row) in enumerate(zip(samples, shards.background_rows.tolist(), strict=True)):
         stored = shards[index]
-        same = np.array_equal(stored.rainy_srgb8, sample.rainy_srgb8)
-        if not same or not np.array_equal(stored.clean_srgb8, sample.clean_srgb8):
+        if row in clean:
+            stored.clean_srgb8 = clean[row]
+        clean[row] = stored.clean_srgb8
+        names = ("rainy_srgb8", "clean_srgb8", *layers)
+        if not all(np.array_equal(getattr(stored, name), getattr(sample, name)) for name in names):
             raise InputError(f"{part} must hold the pictures it was given, got others for sample {index}.")
+        check_composes(part, index, stored, layers)
+        if fingerprints is not None and not np.array_equal(known[row], fingerprints[index]):
+            raise InputError(f"{part} must hold the fingerprints it was given, got another for sample {index}.")
     shards.close()
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -13,7 +13,11 @@ import pytest
 from PIL import Image
 
 import rainsynth
-from pipelines import main
+from pipelines import check_leak as leaks
+from pipelines.generate_config import GenerateConfig, MixturePart, PhotographsConfig
+from pipelines.make_shard import make_shard
+from pipelines.photographs import survey
+from pipelines.plan import plan
 from rainsynth.fingerprint import fingerprint_of
 from rainsynth.pictures import read_photo
 from rainsynth.shards.writer import Provenance, write_shard
@@ -22,17 +26,9 @@ Check = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def check(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Check:
+def check(run: Check) -> Check:
     """Exit code, output and error output of `rainsynth check-leak WORDS`."""
-
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["rainsynth", "check-leak", *map(str, words)])
-        with pytest.raises(SystemExit) as exit_:
-            main.main()
-        told = capsys.readouterr()
-        return int(exit_.value.code or 0), told.out, told.err
-
-    return run
+    return partial(run, "check-leak")
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +117,51 @@ def test_a_photograph_of_shards_counts_once(
     (line,) = [line for line in told.splitlines() if "inliers" in line]
     assert line.startswith(f"mine.jpg  {'astronaut' if stored else 'cat'}.png")
     assert "1 leaks: 1 backgrounds against 2" in told
+
+
+def made_of(photos: Path, out: Path, **options: object) -> Path:
+    """A data set of four samples of a folder's photographs."""
+    values: dict = {"samples": 4, "mixture": (MixturePart(preset="heavy"),), "layers": ()}
+    config = GenerateConfig(data=PhotographsConfig(photographs=str(photos)), **(values | options))
+    for task in plan(config, survey(photos)):
+        make_shard(config, task, str(out))
+    return out
+
+
+def test_stored_fingerprints_change_nothing_but_the_time(
+    train: Path, tmp_path: Path, pictures: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = folder_of(tmp_path / "test", {"cut": pictures["cat"][20:180, 40:300], "coffee": pictures["coffee"]})
+    with_them = made_of(train, tmp_path / "with")
+    without = made_of(train, tmp_path / "without", fingerprints=False)
+    computed: list[tuple[int, ...]] = []
+    monkeypatch.setattr(leaks, "fingerprint_of", lambda one: (computed.append(one.shape), fingerprint_of(one))[1])
+    found = leaks.check_leak(with_them, test).as_dict()
+    assert len(computed) == 2  # those of the test pictures
+    assert len(found["leaks"]) == 1
+    assert leaks.check_leak(without, test).as_dict() == found
+    assert len(computed) == 6
+
+
+def test_windows_of_one_photograph_are_a_leak_although_they_share_no_pixel(
+    check: Check, tmp_path: Path, pictures: dict[str, np.ndarray]
+) -> None:
+    # The upper left and the lower right corner, a ninth of the picture each, with the whole one's fingerprint.
+    photo = pictures["astronaut"]
+    for name, window in (("one", np.s_[:100, :100]), ("other", np.s_[-100:, -100:])):
+        sample = rainsynth.add_rain(np.ascontiguousarray(photo[window]), 20, 5)
+        path = tmp_path / name / "shard-00000.h5"
+        write_shard(path, [sample], [Provenance("a.png", "0" * 64)], {}, fingerprints=[fingerprint_of(photo)])
+    code, told, _ = check(tmp_path / "one", tmp_path / "other", "--sheet", tmp_path / "sheet.png")
+    assert (code, "same place and size" in told) == (1, True)
+    assert not (read_photo(tmp_path / "sheet.png") == (255, 0, 0)).all(axis=2).any()  # nothing is outlined
+
+
+def test_all_parts_of_a_split_count(check: Check, train: Path, tmp_path: Path) -> None:
+    out = made_of(train, tmp_path / "out", split={"train": 0.5, "test": 0.5})
+    assert check(out / "train", out / "test")[0] == 0
+    code, told, _ = check(out, train)
+    assert (code, "2 leaks: 2 backgrounds against 2" in told) == (1, True)
 
 
 def test_pictures_too_plain_to_compare_are_named(check: Check, train: Path, tmp_path: Path) -> None:

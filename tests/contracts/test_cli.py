@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,22 +15,10 @@ from PIL import Image
 from mspfn.checkpoint import load_weights, save_weights
 from mspfn.inference import derain
 from mspfn.networks import build_network
-from pipelines import main
 from rainsynth.metrics import psnr_y
 from rainsynth.pictures import read_photo
 
-
-def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    """Exit code, output and error output of `rainsynth WORDS`."""
-    before = sys.argv
-    sys.argv = ["rainsynth", *map(str, words)]
-    try:
-        with pytest.raises(SystemExit) as exit_:
-            main.main()
-    finally:
-        sys.argv = before
-    told = capsys.readouterr()
-    return int(exit_.value.code or 0), told.out, told.err
+Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -84,7 +73,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_one_line_and_exit_code_2(
-    mistake: str, photos: Path, weights: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    mistake: str, photos: Path, weights: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(photos.parent)
     Path("empty").mkdir()
@@ -96,7 +85,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     Path("bad.yaml").write_text("steps: 3\ndata: {shards: x}\noptimiser: {}\n")
     Path("cut.yaml").write_text("steps: 3\ndata: {shards: halved}\n")
     words, expected = MISTAKES[mistake]
-    code, _, error = run(capsys, *words)
+    code, _, error = run(*words)
     assert code == 2
     assert expected in error
     assert error.startswith("rainsynth: ")
@@ -104,31 +93,27 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert not list(photos.parent.rglob("*.part"))
 
 
-def test_pictures_are_derained_with_their_tree_and_names(
-    photos: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_pictures_are_derained_with_their_tree_and_names(photos: Path, weights: Path, tmp_path: Path, run: Run) -> None:
     before = {path: path.read_bytes() for path in photos.rglob("*.png")}
-    assert run(capsys, "derain", photos, "-o", tmp_path / "out", "--weights", weights)[0] == 0
+    assert run("derain", photos, "-o", tmp_path / "out", "--weights", weights)[0] == 0
     assert sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.png")) == [
         "a.png",
         "deep/b.png",
     ]
     assert {path: path.read_bytes() for path in photos.rglob("*.png")} == before
-    assert run(capsys, "derain", photos / "a.png", "-o", tmp_path / "one.png", "--weights", weights)[0] == 0
+    assert run("derain", photos / "a.png", "-o", tmp_path / "one.png", "--weights", weights)[0] == 0
     np.testing.assert_array_equal(read_photo(tmp_path / "one.png"), read_photo(tmp_path / "out" / "a.png"))
-    code, _, error = run(capsys, "derain", photos / "a.png", "-o", photos / "a.png", "--weights", weights)
+    code, _, error = run("derain", photos / "a.png", "-o", photos / "a.png", "--weights", weights)
     assert (code, "must not be the input" in error) == (2, True)
 
 
-def test_evaluate_writes_the_figures_of_paired_folders(
-    photos: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_evaluate_writes_the_figures_of_paired_folders(photos: Path, weights: Path, tmp_path: Path, run: Run) -> None:
     rng = np.random.default_rng(2)
     for part in ("input", "target"):
         (tmp_path / "pairs" / part).mkdir(parents=True)
         Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8)).save(tmp_path / "pairs" / part / "1.png")
     code, _, _ = run(
-        capsys, "evaluate", "--weights", weights, "--pairs", tmp_path / "pairs", "--json", tmp_path / "figures.json"
+        "evaluate", "--weights", weights, "--pairs", tmp_path / "pairs", "--json", tmp_path / "figures.json"
     )
     assert code == 0
     figures = json.loads((tmp_path / "figures.json").read_text())
@@ -138,24 +123,22 @@ def test_evaluate_writes_the_figures_of_paired_folders(
     assert figures["psnr_y_rainy"] == pytest.approx(psnr_y(rainy, target))
     assert figures["psnr_y_derained"] == pytest.approx(psnr_y(derained, target))
     Image.fromarray(target[:20]).save(tmp_path / "pairs" / "target" / "1.png")
-    code, _, error = run(capsys, "evaluate", "--weights", weights, "--pairs", tmp_path / "pairs")
+    code, _, error = run("evaluate", "--weights", weights, "--pairs", tmp_path / "pairs")
     assert (code, "1.png must have its target's size" in error) == (2, True)
 
 
-def test_generate_train_and_evaluate_go_together(
-    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_generate_train_and_evaluate_go_together(photos: Path, tmp_path: Path, run: Run) -> None:
     data, trained = tmp_path / "rain", tmp_path / "run"
     words = ["generate", photos, "--preset", "violent", "--samples", 4, "--out", data, "--workers", 1]
-    assert run(capsys, *words)[0] == 0
+    assert run(*words)[0] == 0
     (tmp_path / "train.yaml").write_text(
         f"data: {{shards: {data}, target: veiled, patch_px: 16, batch_size: 2}}\nsteps: 2\nloss: psnr\n"
         "network: {name: mspfn-demo, overrides: {fine_fusion_units: 1, channels: 8}}\n"
     )
-    assert run(capsys, "train", tmp_path / "train.yaml", "--out", trained)[0] == 0
+    assert run("train", tmp_path / "train.yaml", "--out", trained)[0] == 0
     assert (trained / "training_curve.png").stat().st_size > 1000
     code, told, _ = run(
-        capsys, "evaluate", "--weights", trained / "weights.pt", "--pairs", data, "--target", "veiled",
+        "evaluate", "--weights", trained / "weights.pt", "--pairs", data, "--target", "veiled",
         "--json", tmp_path / "figures.json",
     )  # fmt: skip
     assert code == 0
@@ -163,14 +146,14 @@ def test_generate_train_and_evaluate_go_together(
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert figures["per_class"]["violent"]["pictures"] == 4
     assert "psnr_y_streaks_derained" in figures
-    assert run(capsys, "verify", data)[0] == 0
+    assert run("verify", data)[0] == 0
     (data / "shard-00000.h5").write_bytes((data / "shard-00000.h5").read_bytes()[:-100])
-    code, told, _ = run(capsys, "verify", data)
+    code, told, _ = run("verify", data)
     assert (code, "shard-00000.h5" in told) == (1, True)
 
 
-def test_without_a_verb_the_verbs_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    code, told, _ = run(capsys)
+def test_without_a_verb_the_verbs_are_listed(run: Run) -> None:
+    code, told, _ = run()
     assert code == 0
     assert all(verb in told for verb in ("generate", "train", "derain", "evaluate", "demo"))
 

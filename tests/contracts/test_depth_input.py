@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import jaxtyping
@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines import main
 from pipelines.config import build_config
-from pipelines.generate import generate, make_sample
+from pipelines.generate import generate
 from pipelines.generate_config import GenerateConfig, MixturePart, PhotographsConfig
+from pipelines.make_shard import make_sample
 from pipelines.photographs import depth_summary, find_depth, load_background, survey
 from pipelines.preview import layer_sheet
 from rainsynth.checks import InputError
@@ -24,6 +24,7 @@ from rainsynth.scene.background import Background
 from rainsynth.scene.depth_file import read_depth_m, resized_depth_m
 from rainsynth.scene.depth_fill import fill_unknown_depth_m
 
+Run = Callable[..., tuple[int, str, str]]
 METRES = np.full((24, 32), 5.0, dtype=np.float32)
 STEPS = np.full((24, 32), 5000, dtype=np.uint16)  # 5 m in millimetres, 19.53125 m in steps of 1/256 m
 
@@ -273,19 +274,6 @@ def test_a_data_set_records_its_maps_and_goes_on_with_the_same_alone(photos: Pat
 # ------------------------------ command line
 
 
-def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    """Exit code, output and error output of `rainsynth WORDS`."""
-    before = sys.argv
-    sys.argv = ["rainsynth", *map(str, words)]
-    try:
-        with pytest.raises(SystemExit) as exit_:
-            main.main()
-    finally:
-        sys.argv = before
-    told = capsys.readouterr()
-    return int(exit_.value.code or 0), told.out, told.err
-
-
 GENERATE = ["generate", "photos", "--preset", "heavy", "--samples", 2, "--out", "out", "--workers", 1]
 PREVIEW = ["preview", "photos/a.png", "-o", "sheet.png"]
 WRONG_WORDS = {
@@ -313,21 +301,21 @@ WRONG_WORDS = {
 
 @pytest.mark.parametrize("mistake", WRONG_WORDS)
 def test_a_mistake_about_depth_is_one_line_and_exit_code_2(
-    mistake: str, photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    mistake: str, photos: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(photos.parent)
     for name in ("a.png", "b.png", "deep/c.d.png"):
         write_depth(Path("depth") / name, STEPS)
     Path("not.onnx").write_bytes(b"not a model")
     words, expected = WRONG_WORDS[mistake]
-    code, _, error = run(capsys, *words)
+    code, _, error = run(*words)
     assert code == 2
     assert expected in error
     assert error.startswith("rainsynth: ")
     assert error.count("\n") == 1
 
 
-def test_a_preview_takes_a_file_or_a_number(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_preview_takes_a_file_or_a_number(photos: Path, tmp_path: Path, run: Run) -> None:
     path = write_depth(tmp_path / "a.png", STEPS)
     photo = read_photo(photos / "a.png")
     for words, background in (
@@ -336,5 +324,5 @@ def test_a_preview_takes_a_file_or_a_number(photos: Path, tmp_path: Path, capsys
         (["--depth", "6.5"], Background(photo, 6.5)),
         ([], Background(photo)),
     ):
-        assert run(capsys, "preview", photos / "a.png", "-o", tmp_path / "s.png", "--layers", *words)[0] == 0
+        assert run("preview", photos / "a.png", "-o", tmp_path / "s.png", "--layers", *words)[0] == 0
         np.testing.assert_array_equal(read_photo(tmp_path / "s.png"), layer_sheet(background, 0))

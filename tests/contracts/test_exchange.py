@@ -24,6 +24,7 @@ from pipelines.exchange import export, import_pairs
 from pipelines.pair_layouts import LAYOUTS
 from pipelines.verify import verify
 from rainsynth.checks import InputError
+from rainsynth.fingerprint import fingerprint_of
 from rainsynth.pictures import read_photo
 from rainsynth.shards.codecs import CODECS
 from rainsynth.shards.reader import check_shard
@@ -148,6 +149,13 @@ def test_imported_pairs_keep_what_is_known_and_nothing_else(pairs: Path, tmp_pat
         _ = shards[0].veiled_srgb8
 
 
+def test_imported_pairs_have_the_fingerprints_of_their_targets(pairs: Path, tmp_path: Path) -> None:
+    import_pairs(pairs, tmp_path / "shards")
+    stored = rainsynth.open_shards(tmp_path / "shards").fingerprints
+    expected = [fingerprint_of(read_photo(pairs / "target" / name)) for name in ("a.png", "b.png")]
+    np.testing.assert_array_equal(stored, expected)
+
+
 def test_imported_pairs_train_with_the_uniform_curriculum_only(pairs: Path, tmp_path: Path) -> None:
     import_pairs(pairs, tmp_path / "shards")
     shards = rainsynth.open_shards(tmp_path / "shards")
@@ -226,7 +234,9 @@ def test_the_verbs_say_what_they_wrote(data_set: Path, tmp_path: Path) -> None:
     out, back = tmp_path / "out", tmp_path / "back"
     run = partial(CliRunner().invoke, app)
     assert run(["export", str(data_set), "--to", str(out), "--layout", "prenet", "--workers", "1"]).exit_code == 0
-    assert run(["import", str(out), "--to", str(back), "--profile", "small"]).exit_code == 0
+    words = ["import", str(out), "--to", str(back), "--profile", "small", "--no-fingerprints"]
+    assert run(words).exit_code == 0
     assert len(rainsynth.open_shards(back)) == 5
+    assert rainsynth.open_shards(back).fingerprints is None
     refused = run(["export", str(data_set), "--to", str(out), "--workers", "1"])
     assert "--to must be a new or empty folder" in str(refused.exception)

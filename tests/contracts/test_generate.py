@@ -10,15 +10,20 @@ import pytest
 from PIL import Image
 
 import rainsynth
+from pipelines import make_shard as making
 from pipelines.difficulty import difficulty
 from pipelines.estimate import estimate
-from pipelines.generate import generate, make_sample, make_shard, part_of, plan
+from pipelines.generate import generate
 from pipelines.generate_config import GenerateConfig, MixturePart, PhotographsConfig
 from pipelines.inspect import inspect
+from pipelines.make_shard import make_sample, make_shard
 from pipelines.photographs import survey
+from pipelines.plan import part_of, plan
 from pipelines.run_records import JOURNAL_NAME
 from pipelines.verify import verify
 from rainsynth.checks import InputError
+from rainsynth.fingerprint import fingerprint_of
+from rainsynth.pictures import read_photo
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +106,47 @@ def test_windows_have_the_size_asked_for(photos: Path) -> None:
         plan(config(photos, size_px=64), survey(photos))
 
 
+@pytest.mark.parametrize("size_px", [None, 32])
+def test_shards_hold_the_fingerprints_of_whole_photographs(photos: Path, tmp_path: Path, size_px: int | None) -> None:
+    chosen = config(photos, size_px=size_px)
+    for task in plan(chosen, survey(photos, photos)):
+        make_shard(chosen, task, str(tmp_path))
+    shards = rainsynth.open_shards(tmp_path)
+    assert shards.fingerprints is not None
+    assert len(shards.fingerprints) == len(shards.backgrounds)
+    for (name, _), stored in zip(shards.backgrounds.tolist(), shards.fingerprints, strict=True):
+        np.testing.assert_array_equal(stored, fingerprint_of(read_photo(photos / name.decode())))
+
+
+def test_fingerprints_may_be_left_out(photos: Path, tmp_path: Path) -> None:
+    chosen = config(photos, samples=2, fingerprints=False)
+    make_shard(chosen, next(iter(plan(chosen, survey(photos, photos)))), str(tmp_path))
+    assert rainsynth.open_shards(tmp_path).fingerprints is None
+
+
+def test_a_fingerprint_is_computed_once_a_photograph(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed: list[tuple[int, ...]] = []
+    monkeypatch.setattr(
+        making, "fingerprint_of", lambda photo: (computed.append(photo.shape), fingerprint_of(photo))[1]
+    )
+    making.forget_fingerprints()
+    tasks = list(plan(config(photos, samples=24), survey(photos, photos)))
+    for task in tasks:
+        make_shard(config(photos, samples=24), task, str(tmp_path))
+    assert (len(tasks), len(computed)) == (12, 3)
+
+
+def test_few_fingerprints_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(making, "KEPT_FINGERPRINTS", 2)
+    making.forget_fingerprints()
+    for sha256 in ("a", "b", "a", "c", "d", "a"):
+        making.photograph_fingerprint(sha256, np.zeros((20, 20, 3), np.uint8))
+    assert list(making._fingerprints) == ["d", "a"]
+    making.forget_fingerprints()
+
+
 def test_mixture_parts_come_in_their_shares() -> None:
     mixture = (MixturePart(preset="light"), MixturePart(preset="heavy", weight=3))
     counts = sum(part_of(mixture, index).preset == "heavy" for index in range(400))
@@ -166,11 +212,13 @@ def test_difficulty_ends_at_no_rain_and_at_nothing_but_rain(
     assert difficulty(psnr_y_db, covered, transmission) == expected
 
 
-def test_a_dry_run_counts_exactly_and_writes_nothing(photos: Path, tmp_path: Path) -> None:
-    told = estimate(config(photos, samples=30), workers=2)
-    assert (told.samples, told.photographs, sum(told.shards.values())) == (30, 3, 15)
-    sizes = [generate_here(config(photos, samples=30), tmp_path / "out")]
-    assert told.bytes == pytest.approx(sizes[0], rel=0.3)
+@pytest.mark.parametrize("size_px", [None, 32])
+def test_a_dry_run_counts_exactly_and_writes_nothing(photos: Path, tmp_path: Path, size_px: int | None) -> None:
+    chosen = config(photos, samples=30, size_px=size_px)
+    told = estimate(chosen, workers=2)
+    assert (told.samples, told.photographs) == (30, 3)
+    assert sum(told.shards.values()) == len(plan(chosen, survey(photos)))
+    assert told.bytes == pytest.approx(generate_here(chosen, tmp_path / "out"), rel=0.3)
     assert any("estimate" in line and "Nothing was written" in line for line in told.lines())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
 

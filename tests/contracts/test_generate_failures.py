@@ -22,10 +22,11 @@ from pipelines import generate as generating
 from pipelines import make_shard as making
 from pipelines import run_records
 from pipelines.cluster import Crew
-from pipelines.generate import generate, make_shard, plan
+from pipelines.generate import generate
 from pipelines.generate_config import GenerateConfig, MixturePart, PhotographsConfig
+from pipelines.make_shard import make_shard
 from pipelines.photographs import survey
-from pipelines.plan import ShardTask
+from pipelines.plan import ShardTask, plan
 from pipelines.run_records import RunFolder
 from pipelines.verify import verify
 from rainsynth.checks import InputError

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import re
 import resource
+import shutil
 import signal
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 
 import h5py
@@ -94,6 +98,28 @@ def test_the_decoder_of_the_readme_gives_the_same_pictures(
     np.testing.assert_array_equal(clean, samples[1].clean_srgb8)
     assert parameters["rain_rate_mm_h"] == 20.0
     assert units["rain_rate_mm_h"] == "mm/h"
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+def test_the_predictor_in_c_of_the_readme_gives_the_same_pictures(
+    sets: dict[str, Path], samples: list[RainSample], tmp_path: Path
+) -> None:
+    (source,) = re.findall(r"```c\n(.*?)```", README.read_text(), re.DOTALL)
+    assert len(source.splitlines()) <= 10
+    (tmp_path / "restore.c").write_text(source)
+    command = ["cc", "-shared", "-fPIC", "-o", tmp_path / "restore.so", tmp_path / "restore.c"]
+    subprocess.run(command, check=True)
+    restore = ctypes.CDLL(str(tmp_path / "restore.so")).restore_tile
+    found = np.empty_like(samples[1].rainy_srgb8)
+    with h5py.File(sets["small"] / "shard-00000.h5") as file:
+        rainy, side = file["rainy"], file["rainy"].chunks[2]
+        for top, left in product(range(0, HEIGHT_PX, side), range(0, WIDTH_PX, side)):
+            tile = np.ascontiguousarray(rainy[1, :, top : top + side, left : left + side])
+            height_px, width_px = tile.shape[1:]
+            rgb = np.empty((height_px, width_px, 3), np.uint8)
+            restore(ctypes.c_void_p(tile.ctypes.data), ctypes.c_void_p(rgb.ctypes.data), height_px, width_px)
+            found[top : top + side, left : left + side] = rgb
+    np.testing.assert_array_equal(found, samples[1].rainy_srgb8)
 
 
 @pytest.mark.parametrize("profile", CODECS)

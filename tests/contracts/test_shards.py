@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +17,10 @@ import pytest
 import rainsynth
 from rainsynth.checks import InputError
 from rainsynth.sample import RainSample
+from rainsynth.shards import writer
 from rainsynth.shards.reader import check_shard
-from rainsynth.shards.schema import CODECS, COMPOSED_FROM, LAYERS
-from rainsynth.shards.writer import Provenance, write_shard
+from rainsynth.shards.schema import CODECS, COMPOSED_FROM, LAYERS, unit_of
+from rainsynth.shards.writer import PlainPair, Provenance, write_shard
 
 HEIGHT_PX, WIDTH_PX = 150, 140  # not multiples of a tile
 
@@ -77,10 +81,20 @@ def test_a_photograph_is_stored_once(shard: Path) -> None:
         assert file["backgrounds"]["name"].tolist() == [b"photo_0.png", b"photo_1.png"]
 
 
-def test_the_same_samples_give_the_same_bytes(samples: list[RainSample], tmp_path: Path) -> None:
-    for name in ("a.h5", "b.h5"):
-        write_shard(tmp_path / name, samples, ORIGINS, {})
-    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+@pytest.mark.parametrize("profile", sorted(CODECS))
+def test_the_same_samples_give_the_same_bytes_on_any_number_of_threads(
+    samples: list[RainSample], tmp_path: Path, profile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = []
+    for number, threads in enumerate((None, "1", "4")):
+        monkeypatch.delenv("BLOSC_NTHREADS", raising=False)
+        if threads is not None:
+            monkeypatch.setenv("BLOSC_NTHREADS", threads)
+        path = tmp_path / f"{number}.h5"
+        write_shard(path, samples, ORIGINS, {}, profile=profile)
+        written.append(path.read_bytes())
+        assert os.environ.get("BLOSC_NTHREADS") == threads
+    assert written[0] == written[1] == written[2]
 
 
 def test_every_flipped_bit_of_the_pictures_is_seen(samples: list[RainSample], tmp_path: Path) -> None:
@@ -132,6 +146,15 @@ def _first_rainy(path: str, queue: multiprocessing.Queue) -> None:
     queue.put(int(rainsynth.open_shards(path)[0].rainy_srgb8.sum()))
 
 
+def test_a_set_goes_to_a_spawned_process(samples: list[RainSample], tmp_path: Path) -> None:
+    write_shard(tmp_path / "shard-00000.h5", samples, ORIGINS, {})
+    shards = rainsynth.open_shards(tmp_path)
+    expected = int(shards[1].rainy_srgb8.sum())  # opens the file here
+    code = "import pickle, sys; print(int(pickle.load(sys.stdin.buffer)[1].rainy_srgb8.sum()))"
+    done = subprocess.run([sys.executable, "-c", code], input=pickle.dumps(shards), capture_output=True, check=True)
+    assert int(done.stdout) == expected
+
+
 def test_a_set_can_be_read_in_a_fork_and_pickled(samples: list[RainSample], tmp_path: Path) -> None:
     write_shard(tmp_path / "shard-00000.h5", samples, ORIGINS, {})
     shards = rainsynth.open_shards(tmp_path)
@@ -152,6 +175,60 @@ def test_units_stand_beside_the_parameters(shard: Path) -> None:
         assert set(units) == set(file["parameters"].dtype.names)
         assert units["rain_rate_mm_h"] == "mm/h"
         assert json.loads(file.attrs["config"]) == {"note": "test"}
+
+
+def test_a_sample_keeps_its_own_shards_parameters_where_others_lack_them(
+    samples: list[RainSample], tmp_path: Path
+) -> None:
+    write_shard(tmp_path / "shard-00000.h5", samples, ORIGINS, {})
+    pair = PlainPair(samples[0].clean_srgb8, samples[0].rainy_srgb8, {"index": 7, "name": "a", "fog_per_m": 0.1})
+    write_shard(tmp_path / "shard-00001.h5", [pair], ORIGINS[:1], {}, layers=())
+    shards = rainsynth.open_shards(tmp_path)
+    assert {name: shards[2].parameters[name] for name in samples[2].parameters} == samples[2].parameters
+    assert type(shards[2].parameters["seed"]) is int  # in the table of both shards it is float
+    assert np.isnan(shards.table["seed"][4])
+    assert "seed" not in shards[4].parameters
+    assert set(shards.units) == set(shards.table.dtype.names)
+    assert (shards.units["rain_rate_mm_h"], shards.units["fog_per_m"]) == ("mm/h", "1/m")
+
+
+def test_units_are_those_of_every_column_whichever_sample_has_it(tmp_path: Path) -> None:
+    photo = np.zeros((30, 40, 3), np.uint8)
+    samples = [rainsynth.add_rain(photo, preset=preset) for preset in ("heavy", "rain100l")]
+    write_shard(tmp_path / "shard-00000.h5", samples, ORIGINS[:2], {}, layers=())
+    shards = rainsynth.open_shards(tmp_path)
+    assert set(shards.units) == set(shards.table.dtype.names)
+    assert (shards.units["direction_deg"], shards.units["exposure_s"], shards.units["seed"]) == ("degrees", "s", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("mist_per_km", "1/km"),
+        ("fading_per_m", "1/m"),
+        ("turbulence_m_s", "m/s"),
+        ("focus_m", "m"),
+        ("read_noise_e", "electrons"),
+        ("mean_transmission", "1"),
+        ("spectrum", ""),
+    ],
+)
+def test_a_name_tells_its_unit(name: str, unit: str) -> None:
+    assert unit_of(name) == unit
+
+
+@pytest.mark.parametrize("other", ["rainy_srgb8", "clean_srgb8"])
+def test_a_file_that_holds_other_pictures_is_never_published(
+    samples: list[RainSample], tmp_path: Path, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = getattr(samples[2], other).copy()
+    changed[3, 4, 0] ^= 1
+    wrong = [*samples[:2], replace(samples[2], **{other: changed}), samples[3]]
+    write_shard(tmp_path / "wrong.h5", wrong, ORIGINS, {}, layers=())
+    monkeypatch.setattr(writer, "_file_image", lambda *_: (tmp_path / "wrong.h5").read_bytes())
+    with pytest.raises(InputError, match="must hold the pictures it was given, got others for sample 2"):
+        write_shard(tmp_path / "shard-00000.h5", samples, ORIGINS, {}, layers=())
+    assert [path.name for path in tmp_path.iterdir()] == ["wrong.h5"]
 
 
 @pytest.mark.parametrize("layers", [LAYERS, COMPOSED_FROM], ids=["with depth", "without depth"])

@@ -13,14 +13,21 @@ import pytest
 from PIL import Image
 
 from pipelines.exchange import import_pairs
-from pipelines.generate import generate, make_shard, plan
+from pipelines.generate import generate
 from pipelines.generate_config import GenerateConfig, MixturePart, PhotographsConfig
 from pipelines.histograms import slant_deg
 from pipelines.inspect import inspect, open_data_set
+from pipelines.make_shard import make_shard
 from pipelines.photographs import sha256_of, survey
+from pipelines.plan import plan
+from pipelines.run_records import write_json
 from pipelines.verify import verify
+from rainsynth.fingerprint import fingerprint_of
 from rainsynth.physics.fall_speed import fall_speed_m_s
 from rainsynth.shards import opened
+from rainsynth.shards.codecs import CODECS
+
+NOISE_FINGERPRINT = fingerprint_of(np.random.default_rng(9).integers(0, 256, (40, 60, 3), dtype=np.uint8))
 
 
 @pytest.fixture(scope="module")
@@ -55,22 +62,30 @@ def edit_manifest(folder: Path, change: Callable[[dict], object]) -> None:
     for name in ("manifest.json", "plan.json"):
         values = json.loads((folder / name).read_text())
         change(values)
-        (folder / name).write_text(json.dumps(values))
+        write_json(folder / name, values)
 
 
 def edit_table(folder: Path, column: str, value: float) -> None:
-    """Another value in the first row of a shard's table, with every checksum set anew."""
+    """Another value in the first row of a shard's table."""
+    edit_dataset(folder, "parameters", lambda table: table[column].__setitem__(0, value))
+
+
+def edit_dataset(folder: Path, name: str, edit: Callable[[np.ndarray], object] | None) -> None:
+    """A shard's table or fingerprints edited, or deleted, with every checksum set anew."""
     path = folder / "train" / "shard-00000.h5"
     with h5py.File(path, "r+") as file:
-        table = file["parameters"][()]
-        table[column][0] = value
-        file["parameters"][...] = table
-        file["parameters"].attrs["sha256"] = opened.sha256_of_array(table)
+        if edit is None:
+            del file[name]
+        else:
+            array = file[name][()]
+            edit(array)
+            file[name][...] = array
+            file[name].attrs["sha256"] = opened.sha256_of_array(array)
 
     def change(values: dict) -> None:
         for shard in values.get("shards", ()):
             if shard["file"] == "train/shard-00000.h5":
-                shard["sha256"] = sha256_of(path)
+                shard.update(sha256=sha256_of(path), bytes=path.stat().st_size)
 
     edit_manifest(folder, change)
 
@@ -79,9 +94,12 @@ def swap_parts(folder: Path) -> None:
     """A shard of the test part passed off as one of training."""
     name = "shard-00000.h5"
     (folder / "train" / name).write_bytes((folder / "test" / name).read_bytes())
-    edit_manifest(
-        folder, lambda values: [s.update(sha256=sha256_of(folder / s["file"])) for s in values.get("shards", ())]
-    )
+    edit_manifest(folder, lambda values: [s.update(sha256=sha256_of(folder / s["file"])) for s in shards_of(values)])
+
+
+def shards_of(values: dict) -> list[dict]:
+    """Shards of a manifest; a plan has none."""
+    return values.get("shards", [])
 
 
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -99,6 +117,30 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "another plan": (
         lambda folder: (folder / "plan.json").write_text('{"samples": 13}'),
         "its samples is not the manifest's",
+    ),
+    "a manifest in another hand": (
+        lambda folder: (folder / "manifest.json").write_text((folder / "manifest.json").read_text() + " "),
+        "manifest.json: changed since it was written",
+    ),
+    "another number of bytes": (
+        lambda folder: edit_manifest(folder, lambda values: [s.update(bytes=7) for s in shards_of(values)]),
+        "bytes, not the manifest's 7",
+    ),
+    "a flipped bit of a fingerprint": (
+        lambda folder: flip_fingerprint(folder / "test" / "shard-00000.h5"),
+        "test/shard-00000.h5 must be a whole rainsynth shard",
+    ),
+    "no fingerprints": (
+        lambda folder: edit_dataset(folder, "fingerprints", None),
+        "has no fingerprints, which its config asks for",
+    ),
+    "another picture's fingerprint": (
+        lambda folder: edit_dataset(folder, "fingerprints", lambda rows: rows.__setitem__(0, NOISE_FINGERPRINT)),
+        "is another picture's",
+    ),
+    "a fingerprint of another version": (
+        lambda folder: edit_dataset(folder, "fingerprints", lambda rows: rows[:, 0].fill(9)),
+        "fingerprint must be 8192 bytes of version 1, got uint8 (8192,), version 9",
     ),
     "another PSNR": (lambda folder: edit_table(folder, "psnr_y_db", 99.0), "has psnr_y_db 99 in its table, measured"),
     "another difficulty": (lambda folder: edit_table(folder, "difficulty", 0.9), "has difficulty 0.9 in its table"),
@@ -126,10 +168,16 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
-def flip(path: Path) -> None:
+def flip(path: Path, place: int | None = None, bit: int = 0) -> None:
     data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
+    data[len(data) // 2 if place is None else place] ^= 1 << bit
     path.write_bytes(data)
+
+
+def flip_fingerprint(path: Path) -> None:
+    with h5py.File(path) as file:
+        stored = file["fingerprints"].id.get_chunk_info(0)
+    flip(path, stored.byte_offset + stored.size // 2)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -139,6 +187,35 @@ def test_a_fault_is_named_in_one_line(data_set: Path, fault: str) -> None:
     faults = verify(data_set)
     assert any(expected in line for line in faults), faults
     assert all("\n" not in line for line in faults)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("profile", CODECS)
+def test_of_a_thousand_flipped_bits_none_goes_unseen(whole: Path, profile: str, tmp_path: Path, scheduler: str) -> None:
+    config = GenerateConfig(
+        data=PhotographsConfig(photographs=str(whole.parent / "photos")),
+        samples=2,
+        mixture=(MixturePart(preset="heavy"),),
+        samples_per_shard=1,
+        profile=profile,
+    )
+    out, rng = tmp_path / "out", np.random.default_rng(6)
+    generate(config, out, workers=1, scheduler=scheduler)
+    contents = {path: path.read_bytes() for path in sorted(out.iterdir())}
+    places = [(path, place) for path, data in contents.items() for place in range(len(data))]
+    with h5py.File(out / "shard-00000.h5") as file:
+        stored = file["fingerprints"].id.get_chunk_info(0)
+    of_fingerprints = np.arange(stored.byte_offset, stored.byte_offset + stored.size)
+    chosen = [places[row] for row in rng.integers(len(places), size=600)]
+    chosen += [(out / name, int(rng.integers(len(contents[out / name])))) for name in ("manifest.json",) * 200]
+    chosen += [(out / name, int(rng.integers(len(contents[out / name])))) for name in ("plan.json",) * 100]
+    chosen += [(out / "shard-00000.h5", int(place)) for place in rng.choice(of_fingerprints, 100)]
+    for (path, place), bit in zip(chosen, rng.integers(8, size=len(chosen)), strict=True):
+        flip(path, place, int(bit))
+        faults = verify(out)
+        assert faults, f"bit {bit} of byte {place} of {path.name}"
+        assert all("\n" not in fault for fault in faults)
+        path.write_bytes(contents[path])
 
 
 def test_inspect_shows_a_split_data_set_on_a_page_of_its_own(whole: Path, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import cv2
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines import main
 from pipelines.video import bundled_gif, write_gif, write_mp4
 from rainsynth import render_sequence
 from rainsynth.pictures import read_photo
@@ -19,19 +17,6 @@ from rainsynth.presets import draw_rain
 
 FRAMES = 5
 SIZE = (64, 48)
-
-
-def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    """Exit code, output and error output of `rainsynth WORDS`."""
-    before = sys.argv
-    sys.argv = ["rainsynth", *map(str, words)]
-    try:
-        with pytest.raises(SystemExit) as exit_:
-            main.main()
-    finally:
-        sys.argv = before
-    told = capsys.readouterr()
-    return int(exit_.value.code or 0), told.out, told.err
 
 
 @pytest.fixture
@@ -67,10 +52,10 @@ def pictures_of(folder: Path) -> list[np.ndarray]:
     return [read_photo(path) for path in sorted(folder.glob("*.png"))]
 
 
-def test_frames_of_a_folder_are_rained_on_in_the_order_of_their_numbers(frames, tmp_path, capsys):
+def test_frames_of_a_folder_are_rained_on_in_the_order_of_their_numbers(frames, tmp_path, run):
     out = tmp_path / "rain"
     words = ["generate", frames, "--video", "--preset", "heavy", "--seed", 4, "--out", out]
-    code, told, _ = run(capsys, *words, "--camera-velocity-m-s", 0, 0, 8)
+    code, told, _ = run(*words, "--camera-velocity-m-s", 0, 0, 8)
     assert code == 0 and f"{FRAMES} pairs of frames, rain.mp4 and rain.gif" in told
     clean = [read_photo(frames / f"frame{2 * k + 4}.png") for k in range(FRAMES)]
     np.testing.assert_array_equal(pictures_of(out / "target"), clean)
@@ -87,9 +72,9 @@ def test_frames_of_a_folder_are_rained_on_in_the_order_of_their_numbers(frames, 
         assert (gif.n_frames, gif.size, gif.info["duration"]) == (FRAMES, SIZE, 40)
 
 
-def test_a_video_file_keeps_its_frame_rate(film, tmp_path, capsys):
+def test_a_video_file_keeps_its_frame_rate(film, tmp_path, run):
     out = tmp_path / "rain"
-    code, _, _ = run(capsys, "generate", film, "--video", "--preset", "light", "--rain-rate", 1, 2, "--out", out)
+    code, _, _ = run("generate", film, "--video", "--preset", "light", "--rain-rate", 1, 2, "--out", out)
     assert code == 0
     np.testing.assert_array_equal(pictures_of(out / "target"), frames_of(film))
     parameters = json.loads((out / "parameters.json").read_text())
@@ -101,23 +86,23 @@ def test_a_video_file_keeps_its_frame_rate(film, tmp_path, capsys):
 
 @pytest.mark.parametrize("source", ["frames", "film"])
 @pytest.mark.parametrize("writes", [2, 5, 7])
-def test_a_run_that_was_stopped_goes_on_to_the_same_files(source, writes, request, tmp_path, capsys, monkeypatch):
+def test_a_run_that_was_stopped_goes_on_to_the_same_files(source, writes, request, tmp_path, run, monkeypatch):
     words = ["generate", request.getfixturevalue(source), "--video", "--preset", "windy", "--out"]
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    assert run(capsys, *words, whole)[0] == 0
+    assert run(*words, whole)[0] == 0
     with monkeypatch.context() as patched:
         patched.setattr("pipelines.video.write_picture", stops_after(writes))
-        assert run(capsys, *words, stopped)[0] != 0
+        assert run(*words, stopped)[0] != 0
     assert not (stopped / "parameters.json").exists()
     with (stopped / ".frames.jsonl").open("a") as journal:
         journal.write('{"file": "000')  # as a stop in the middle of a line leaves it
-    assert run(capsys, *words, stopped, "--resume")[0] == 0
+    assert run(*words, stopped, "--resume")[0] == 0
     for part in ("input/*.png", "target/*.png", "*.json", "*.gif", ".frames*"):
         one, two = ({path.name: path.read_bytes() for path in folder.glob(part)} for folder in (whole, stopped))
         assert one == two
     assert len(frames_of(stopped / "rain.mp4")) == FRAMES
-    assert run(capsys, *words, stopped, "--resume")[0] == 0  # nothing is left to do
-    assert run(capsys, *words, stopped, "--resume", "--seed", 9)[0] == 2
+    assert run(*words, stopped, "--resume")[0] == 0  # nothing is left to do
+    assert run(*words, stopped, "--resume", "--seed", 9)[0] == 2
 
 
 def stops_after(writes: int):
@@ -135,7 +120,7 @@ def stops_after(writes: int):
     return write
 
 
-def test_no_frame_is_exposed_longer_than_it_lasts(frames, tmp_path, capsys):
+def test_no_frame_is_exposed_longer_than_it_lasts(frames, tmp_path, run):
     words = [
         "generate",
         frames,
@@ -147,12 +132,12 @@ def test_no_frame_is_exposed_longer_than_it_lasts(frames, tmp_path, capsys):
         "--out",
         tmp_path / "o",
     ]
-    code, told, _ = run(capsys, *words)
+    code, told, _ = run(*words)
     assert code == 0 and "exposure: 0.01 s, as long as a frame lasts" in told
     assert json.loads((tmp_path / "o" / "parameters.json").read_text())["camera"]["exposure_s"] == 0.01
 
 
-def test_without_an_mp4_writer_there_is_a_gif_and_a_word(frames, tmp_path, capsys, monkeypatch):
+def test_without_an_mp4_writer_there_is_a_gif_and_a_word(frames, tmp_path, run, monkeypatch):
     class Unable:
         fourcc = staticmethod(cv2.VideoWriter.fourcc)
 
@@ -162,7 +147,7 @@ def test_without_an_mp4_writer_there_is_a_gif_and_a_word(frames, tmp_path, capsy
             return False
 
     monkeypatch.setattr(cv2, "VideoWriter", Unable)
-    code, told, _ = run(capsys, "generate", frames, "--video", "--preset", "heavy", "--out", tmp_path / "rain")
+    code, told, _ = run("generate", frames, "--video", "--preset", "heavy", "--out", tmp_path / "rain")
     assert code == 0 and "no rain.mp4: this OpenCV cannot write MPEG-4" in told
     assert sorted(path.name for path in (tmp_path / "rain").iterdir()) == [
         "input", "parameters.json", "plan.json", "rain.gif", "target",
@@ -184,7 +169,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_one_line_and_exit_code_2(mistake, frames, photo_srgb8, capsys, monkeypatch):
+def test_a_mistake_is_one_line_and_exit_code_2(mistake, frames, photo_srgb8, run, monkeypatch):
     monkeypatch.chdir(frames.parent)
     for folder in ("empty", "unequal", "cut"):
         Path(folder).mkdir()
@@ -194,29 +179,29 @@ def test_a_mistake_is_one_line_and_exit_code_2(mistake, frames, photo_srgb8, cap
     Image.fromarray(photo_srgb8).save("cut/cut.jpg")
     Path("cut/cut.jpg").write_bytes(Path("cut/cut.jpg").read_bytes()[:700])
     words, expected = MISTAKES[mistake]
-    code, _, error = run(capsys, "generate", "--video", "--preset", "heavy", "--out", "out", *words)
+    code, _, error = run("generate", "--video", "--preset", "heavy", "--out", "out", *words)
     assert code == 2
     assert expected in error
     assert error.startswith("rainsynth: ") and error.count("\n") == 1
     assert not list(Path.cwd().rglob("*.part*"))
 
 
-def test_video_options_need_a_video_and_a_video_needs_a_preset(frames, film, tmp_path, capsys):
+def test_video_options_need_a_video_and_a_video_needs_a_preset(frames, film, tmp_path, run):
     out = tmp_path / "out"
-    code, _, error = run(capsys, "generate", frames, "--preset", "heavy", "--frame-rate-hz", 30, "--out", out)
+    code, _, error = run("generate", frames, "--preset", "heavy", "--frame-rate-hz", 30, "--out", out)
     assert (code, "must go with --video" in error) == (2, True)
-    code, _, error = run(capsys, "generate", frames, "--video", "--out", out)
+    code, _, error = run("generate", frames, "--video", "--out", out)
     assert (code, "and --preset" in error) == (2, True)
-    code, _, error = run(capsys, "generate", film, "--video", "--preset", "heavy", "--depth", frames, "--out", out)
+    code, _, error = run("generate", film, "--video", "--preset", "heavy", "--depth", frames, "--out", out)
     assert (code, "--depth must go with a folder of frames" in error) == (2, True)
     assert not out.exists()
 
 
-def test_depth_of_frames_comes_from_their_maps(frames, tmp_path, capsys):
+def test_depth_of_frames_comes_from_their_maps(frames, tmp_path, run):
     for k in range(FRAMES):
         np.save(frames / f"frame{2 * k + 4}.npy", np.full(SIZE[::-1], 0.2 if k == 0 else 40.0))
     words = ["generate", frames, "--video", "--preset", "heavy", "--depth", frames, "--out", tmp_path / "rain"]
-    assert run(capsys, *words)[0] == 0
+    assert run(*words)[0] == 0
     counts = [f["drop_count"] for f in json.loads((tmp_path / "rain" / "parameters.json").read_text())["frames"]]
     assert counts[0] == 0 and min(counts[1:]) > 0  # no drop before a wall that is nearer than any
 
