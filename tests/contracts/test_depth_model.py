@@ -15,9 +15,11 @@ import pytest
 from PIL import Image
 
 from pipelines import main
-from pipelines.generate import generate, make_shard, plan
+from pipelines.generate import generate
 from pipelines.generate_config import DepthModelConfig, GenerateConfig, MixturePart, PhotographsConfig
+from pipelines.make_shard import make_shard
 from pipelines.photographs import survey
+from pipelines.plan import plan
 from rainsynth.checks import InputError
 from rainsynth.scene.background import Background
 from rainsynth.scene.depth_model import OnnxDepth
