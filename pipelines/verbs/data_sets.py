@@ -71,12 +71,15 @@ def import_(
     to: Annotated[Path, typer.Option(help="Folder to write, new or empty.")],
     layout: Annotated[str, typer.Option(help="auto, input-target, basicsr or prenet.")] = "auto",
     profile: Annotated[str, typer.Option(help="How shards are stored: default, small, fast or portable.")] = "default",
+    fingerprints: Annotated[
+        bool, typer.Option(help="Store by what check-leak knows each target again, 8 KiB of it.")
+    ] = True,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
 ) -> None:
     """Folders of rainy and clean pictures as shards, without layers."""
     from pipelines.exchange import import_pairs
 
-    manifest = import_pairs(folder, to, layout=layout, profile=profile, resume=resume)
+    manifest = import_pairs(folder, to, layout=layout, profile=profile, fingerprints=fingerprints, resume=resume)
     console.print(f"wrote {manifest['samples']} pairs in {len(manifest['shards'])} shards to {to}")
 
 
@@ -109,3 +112,36 @@ def check_leak(
         console.print(f"{len(report.leaks)} leaks: {compared}")
         raise typer.Exit(1)
     console.print(f"no leak: {compared}")
+
+
+@verbs.command()
+def audit(
+    pairs_folder: Annotated[
+        Path, typer.Argument(metavar="PAIRS", help="Folder of pairs in any layout, folder of shards, or one shard.")
+    ],
+    pairs: Annotated[int | None, typer.Option(help="Look at so many, evenly spread; all unless given.")] = None,
+    layout: Annotated[str, typer.Option(help="auto, input-target, basicsr or prenet.")] = "auto",
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write every figure there.")] = None,
+    page: Annotated[Path | None, typer.Option("-o", "--html", help="Write a page with histograms there.")] = None,
+) -> None:
+    """How a paired set was made: its blend, its streaks, and what is wrong with it, one line a fault."""
+    from pipelines.audit import audit as run
+    from pipelines.audit_page import write_audit_page
+    from pipelines.evaluate import write_figures
+
+    report = run(pairs_folder, layout=layout, pairs=pairs)
+    for line in report.lines():
+        console.print(line, markup=False)
+    show_table(report.formula_table(), "formulas")
+    show_table(report.table(), "figures")
+    for line in report.odd():
+        console.print(f"odd: {line}", markup=False)
+    for line in report.faults:
+        print(line)
+    console.print(f"faults: {len(report.faults)}" if report.faults else "no fault")
+    if json_file is not None:
+        write_figures(json_file, report.as_dict())
+        console.print(f"wrote {json_file}")
+    if page is not None:
+        write_audit_page(page, report)
+        console.print(f"wrote {page}")

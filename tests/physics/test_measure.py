@@ -236,6 +236,41 @@ def test_layers_that_cannot_be_measured_are_refused():
         measure.autocorrelation(np.eye(40), np.ones((40, 39), dtype=bool))
 
 
+# ------------------------------ a whole pair
+
+
+def test_pixels_that_rain_darkens_or_saturates_are_counted():
+    rng = np.random.default_rng(0)
+    clean = rng.integers(20, 200, (40, 50, 3), dtype=np.uint8)
+    rainy = clean + np.uint8(10)
+    rainy[:4, :, 1] = clean[:4, :, 1] - 1  # a tenth of the rows
+    rainy[4:12, :, 2] = 255  # a fifth
+    found = measure.audit_pair(rainy, clean)
+    assert found.darkened_fraction == pytest.approx(0.1)
+    assert found.saturated_fraction == pytest.approx(0.2)
+    assert found.greyness_fraction == pytest.approx(0.9)
+    assert not found.bit_exact
+    assert measure.audit_pair(clean + np.uint8(10), clean).bit_exact
+
+
+def test_streaks_of_a_pair_are_those_of_its_layer():
+    layer = np.round(drawn_streaks(8, 40, 3, count=150)).astype(int)
+    clean = np.random.default_rng(1).integers(0, 100, (*layer.shape, 3), dtype=np.uint8)
+    streaks = measure.audit_pair((clean + layer[..., None]).clip(0, 255).astype(np.uint8), clean).streaks
+    assert streaks.main_direction_deg == pytest.approx(8, abs=1)
+    assert streaks.length_px == pytest.approx(40, rel=0.1)
+    assert streaks.width_px == pytest.approx(3, rel=0.1)
+    assert streaks.coverage_fraction[1] == pytest.approx((layer > 10).mean(), abs=1e-3)
+
+
+def test_a_pair_without_streaks_has_no_shapes():
+    clean = np.random.default_rng(1).integers(0, 100, (64, 64, 3), dtype=np.uint8)
+    streaks = measure.audit_pair(clean, clean).streaks
+    assert streaks.coverage_fraction == (0, 0, 0)
+    assert math.isnan(streaks.width_px)
+    assert streaks.directions_deg == ()
+
+
 # ------------------------------ real pairs
 
 
