@@ -11,7 +11,7 @@ import numpy as np
 
 from pipelines.audit_report import AuditReport
 from pipelines.histograms import Histogram, draw_histograms
-from pipelines.inspect_page import STYLE
+from pipelines.page import STYLE, table_html
 
 SHOWN = {
     "psnr_y_db": "PSNR-Y of the rainy picture (dB)",
@@ -40,9 +40,9 @@ def write_audit_page(path: Path, report: AuditReport) -> None:
         f"<h2>Faults: {len(report.faults)}</h2>",
         _list(report.faults, "None was found."),
         "<h2>Which formula made the rainy pictures</h2>",
-        _table(report.formula_table()),
+        table_html(report.formula_table()),
         "<h2>What the rain looks like</h2>",
-        _table(report.table()),
+        table_html(report.table()),
         _histograms(report),
         "<h2>Odd pictures</h2>",
         _list(report.odd(), "None."),
@@ -72,11 +72,3 @@ def _histograms(report: AuditReport) -> str:
 
 def _list(lines: list[str], none: str) -> str:
     return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>" if lines else f"<p>{none}</p>"
-
-
-def _table(rows: list[dict[str, str]]) -> str:
-    if not rows:
-        return "<p>Nothing to judge by.</p>"
-    head = "".join(f"<th>{escape(name)}</th>" for name in rows[0])
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row.values()) + "</tr>" for row in rows)
-    return f"<table><tr>{head}</tr>{body}</table>"

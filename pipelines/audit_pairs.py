@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from pipelines.pair_layouts import LAYOUTS, Layout, layout_of
+from pipelines.pair_layouts import LAYOUTS, Layout, layout_of, pictures_by_name
 from rainsynth.checks import InputError, check_choice, check_count
-from rainsynth.pictures import PHOTO_SUFFIXES, photo_size_px, read_photo
+from rainsynth.pictures import photo_size_px, read_photo
 from rainsynth.shards.reader import ShardSet, open_shards
 from rainsynth.shards.schema import SHARD_GLOB
 
@@ -71,7 +71,7 @@ def pixels_sha256(picture_srgb8: Picture) -> str:
 
 
 def _folder_pairs(folder: Path, layout: Layout, most: int | None) -> PairsToAudit:
-    rainy, target = (_pictures(folder, ends[0]) for ends in (layout.rainy, layout.target))
+    rainy, target = (pictures_by_name(folder, ends[0]) for ends in (layout.rainy, layout.target))
     lonely = [
         f"{(rainy.get(name) or target[name]).relative_to(folder)}: has no partner"
         for name in sorted(set(rainy) ^ set(target))
@@ -103,18 +103,6 @@ def _fault_of_files(rainy: Path, target: Path) -> str:
         return str(error)
     told = [f"{width}x{height}" for height, width in sizes]
     return "" if sizes[0] == sizes[1] else f"sizes are not equal: rainy {told[0]} px, target {told[1]} px"
-
-
-def _pictures(folder: Path, before: str) -> dict[str, Path]:
-    """Pictures whose path begins with `before`, by the rest of it without the suffix."""
-    if before.endswith("/"):
-        found = [path for path in (folder / before).rglob("*") if path.suffix.lower() in PHOTO_SUFFIXES]
-        base, prefix = folder / before, ""
-    else:
-        found = [path for path in folder.glob(f"{before}*") if path.suffix.lower() in PHOTO_SUFFIXES]
-        base, prefix = folder, before
-    named = ((path.relative_to(base).with_suffix("").as_posix().removeprefix(prefix), path) for path in sorted(found))
-    return {name: path for name, path in named if not path.name.startswith(".")}
 
 
 def _stored_pair(shards: ShardSet, index: int) -> NamedPair:

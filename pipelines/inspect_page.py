@@ -7,14 +7,7 @@ from html import escape
 from pathlib import Path
 
 from pipelines.difficulty import difficulty
-
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 1260px; padding: 0 1rem; color: #222 }
-table { border-collapse: collapse; margin: 1rem 0 }
-th, td { padding: .3rem .8rem; text-align: right; border-bottom: 1px solid #ddd }
-th:first-child, td:first-child { text-align: left }
-img { max-width: 100%; display: block } pre { background: #f5f5f5; padding: .8rem; overflow-x: auto }
-"""
+from pipelines.page import STYLE, table_html
 
 
 def write_page(path: Path, name: str, summary: str, rows: list[dict[str, str]], sheet: Path, histograms: Path) -> None:
@@ -22,7 +15,7 @@ def write_page(path: Path, name: str, summary: str, rows: list[dict[str, str]], 
     sections = [
         f"<h1>{escape(name)}</h1>",
         f"<p>{escape(summary)}</p>",
-        _table(rows),
+        table_html(rows),
         "<h2>From light to heavy</h2>",
         _picture(sheet, "Samples in the order of their rain rate."),
         "<h2>Histograms</h2>",
@@ -38,9 +31,3 @@ def _picture(path: Path, caption: str) -> str:
     kind = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}.get(path.suffix.lower(), "png")
     data = base64.b64encode(path.read_bytes()).decode()
     return f'<img src="data:image/{kind};base64,{data}" alt="{escape(caption)}"><p>{escape(caption)}</p>'
-
-
-def _table(rows: list[dict[str, str]]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in rows[0])
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row.values()) + "</tr>" for row in rows)
-    return f"<table><tr>{head}</tr>{body}</table>"

@@ -49,7 +49,7 @@ class PairFiles:
 
 def find_pairs(folder: Path, layout: Layout) -> list[PairFiles]:
     """Pairs of a folder in the order of their names; numbers count as numbers."""
-    found = [_pictures(folder, *ends) for ends in (layout.rainy, layout.target)]
+    found = [pictures_by_name(folder, ends[0]) for ends in (layout.rainy, layout.target)]
     lonely = sorted(set(found[0]) ^ set(found[1]))
     if lonely:
         has, lacks = (layout.rainy, layout.target) if lonely[0] in found[0] else (layout.target, layout.rainy)
@@ -71,8 +71,11 @@ def _pair(name: str, rainy: Path, target: Path) -> PairFiles:
     return PairFiles(name, rainy, target, *sizes[0])
 
 
-def _pictures(folder: Path, before: str, after: str) -> dict[str, Path]:
-    """Pictures whose path begins with `before`, by what follows it without the suffix."""
+def pictures_by_name(folder: Path, before: str) -> dict[str, Path]:
+    """Pictures whose path in `folder` begins with `before`, by what follows it without the suffix.
+
+    Raises InputError for a folder that is not there, and for two pictures of one name.
+    """
     if not folder.is_dir():
         raise InputError(f"pairs must be in a folder, got {str(folder)!r}. Does it exist?")
     base = folder / before if before.endswith("/") else folder
