@@ -14,6 +14,7 @@ from rainsynth.presets import PRESETS, RAIN_CLASSES
 FORBID_UNKNOWN_KEYS = {"extra": "forbid"}  # read by pydantic, where a config comes from a file
 
 FOLDERS = ("shards", "pairs", "photographs")  # what a source may be
+SMALLEST_PATCH_PX, LARGEST_PATCH_PX, LARGEST_BATCH = 8, 4096, 65_536
 LOWEST_RATE_MM_H, HIGHEST_RATE_MM_H = 1e-3, RAIN_CLASSES["violent"][1]
 
 
@@ -76,6 +77,22 @@ class SourceConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PatchStage:
+    """Side and number of the windows of a step, from the share `from_progress` of all steps on."""
+
+    __pydantic_config__ = FORBID_UNKNOWN_KEYS
+
+    from_progress: float
+    patch_px: int
+    batch_size: int
+
+    def __post_init__(self) -> None:
+        check_in_range(self.from_progress, 0, 1, "from_progress", "It is a share of all steps.")
+        check_count(self.patch_px, SMALLEST_PATCH_PX, LARGEST_PATCH_PX, "patch_px")
+        check_count(self.batch_size, 1, LARGEST_BATCH, "batch_size")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataConfig:
     """What is learned from: exactly one of `shards`, `pairs`, `photographs` and `sources`.
 
@@ -87,6 +104,8 @@ class DataConfig:
     sources                         several of these at once, each by its weight
     target                          "clean": take off all rain; "veiled": streaks only (not with pairs)
     patch_px, batch_size            side and number of the square windows of a step
+    patch_schedule                  other sides and numbers later on, as [{from_progress: 0.5, patch_px: 128,
+                                    batch_size: 4}]: large windows are dear, and best at the end
     turns                           turn windows by quarters; see TrainingPairs for why not
     clean_fraction                  share of windows without rain, which a network must learn to leave alone
     jpeg_quality, blur_px,          what else is done to the rainy picture, and not to the target; each (low, high),
@@ -110,6 +129,7 @@ class DataConfig:
     target: str = "clean"
     patch_px: int = 96
     batch_size: int = 8
+    patch_schedule: tuple[PatchStage, ...] = ()
     turns: bool = False
     clean_fraction: float = 0.0
     jpeg_quality: tuple[int, int] | None = None
@@ -134,13 +154,16 @@ class DataConfig:
             raise InputError("data.target must be clean with data.pairs, got veiled. Its target/ is what there is.")
         if self.target != "clean" and self.validation_pairs is not None:
             raise InputError("data.target must be clean with data.validation_pairs, got veiled.")
-        check_count(self.patch_px, 8, 4096, "data.patch_px")
-        check_count(self.batch_size, 1, 4096, "data.batch_size")
+        check_count(self.patch_px, SMALLEST_PATCH_PX, LARGEST_PATCH_PX, "data.patch_px")
+        check_count(self.batch_size, 1, LARGEST_BATCH, "data.batch_size")
+        starts = [stage.from_progress for stage in self.patch_schedule]
+        if starts != sorted(set(starts)):
+            raise InputError(f"data.patch_schedule must have growing from_progress, got {starts}.")
         check_in_range(self.clean_fraction, 0, 1, "data.clean_fraction")
         _ = self.degradations  # checks what it is made of
         check_count(self.workers, 0, 1024, "data.workers")
         check_count(self.validation_samples_per_class, 1, 10_000, "data.validation_samples_per_class")
-        check_count(self.validation_crop_px, 16, 4096, "data.validation_crop_px")
+        check_count(self.validation_crop_px, 16, LARGEST_PATCH_PX, "data.validation_crop_px")
 
     @property
     def mixture(self) -> tuple[SourceConfig, ...]:
@@ -149,6 +172,12 @@ class DataConfig:
             return self.sources
         folders = {name: getattr(self, name) for name in FOLDERS}
         return (SourceConfig(**folders, presets=self.presets),)
+
+    @property
+    def patch_stages(self) -> tuple[PatchStage, ...]:
+        """Sides and numbers of windows through the whole run; the first from progress 0 on."""
+        first = PatchStage(from_progress=0.0, patch_px=self.patch_px, batch_size=self.batch_size)
+        return (first, *self.patch_schedule)
 
     @property
     def degradations(self) -> Degradations:

@@ -18,7 +18,7 @@ from numpy import ndarray
 
 from rainsynth.checks import InputError
 
-PictureBatch = tuple[UInt8[ndarray, "n h w 3"], UInt8[ndarray, "n h w 3"]]  # rainy and target
+PictureBatch = tuple[UInt8[ndarray, "n h w c"], ...]  # rainy and target, and layers where they are asked for
 MakeBatch = Callable[[int], PictureBatch]
 
 BATCHES_AHEAD_A_WORKER = 2  # one in work, one that is ready

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt16
 
 from mspfn.data_config import PresetChoice
 from mspfn.pair_source import SRGB8
@@ -50,6 +50,11 @@ class RenderedPair:
         """The window without streaks, but with the veil."""
         return self._cut(self._sample.veiled_srgb8)
 
+    @property
+    def streak_alpha16(self) -> UInt16[np.ndarray, "h w"]:
+        """Part of the exposure for which a drop covers each pixel of the window, in steps of 1/65535."""
+        return self._cut(self._sample.streak_alpha16)
+
     @cached_property
     def _background(self) -> Background:
         return self._pairs.background(self._index)
@@ -58,11 +63,11 @@ class RenderedPair:
     def _sample(self) -> RainSample:
         return self._pairs.render(self._background, self._index, self._top, self._left, self._size)
 
-    def _cut(self, picture_srgb8: SRGB8) -> SRGB8:
+    def _cut(self, picture: np.ndarray) -> np.ndarray:
         """The window within what was rendered, which may reach around it."""
         top, left, _, _ = self._pairs.rendered_part(self._index, self._top, self._left, self._size)
         down, right = self._top - top, self._left - left
-        return picture_srgb8[down : down + self._size[0], right : right + self._size[1]]
+        return picture[down : down + self._size[0], right : right + self._size[1]]
 
 
 class RenderedPairs:

@@ -10,7 +10,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from mspfn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, write_whole
+from torch import nn
+
+from mspfn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, save_weights, write_whole
 from rainsynth.checks import InputError
 
 CONFIG_NAME = "config.json"
@@ -21,13 +23,18 @@ class RunFolder:
 
     A folder that is not empty is refused unless `resume` is set and it holds a run with the same config.
     With `resume`, an absent or empty folder is a fresh start.
+
+    Of several processes that train together, those that are not the first only read (`writes` False), and the first
+    has been here before them.
     """
 
-    def __init__(self, path: Path | str, config: dict[str, Any], *, resume: bool) -> None:
+    def __init__(self, path: Path | str, config: dict[str, Any], *, resume: bool, writes: bool = True) -> None:
         self.path = Path(path)
         self.checkpoints, self.log_path = self.path / "checkpoints", self.path / "log.jsonl"
         self.weights, self.best_weights = self.path / "weights.pt", self.path / "best.pt"
-        self.config = config
+        self.config, self.writes = config, writes
+        if not writes:
+            return
         self._check(resume)
         self.path.mkdir(parents=True, exist_ok=True)
         write_whole(self.path / CONFIG_NAME, (json.dumps(config, indent=2) + "\n").encode())
@@ -39,10 +46,20 @@ class RunFolder:
         paths = self._checkpoint_paths()
         return load_checkpoint(paths[-1]) if paths else None
 
+    def log(self, keep_bytes: int) -> Log:
+        """The log, to be gone on with after its first `keep_bytes`."""
+        return Log(self.log_path if self.writes else None, keep_bytes)
+
     def save(self, checkpoint: Checkpoint) -> None:
         """Add a checkpoint, then remove all but the last few."""
-        save_checkpoint(self.checkpoints / f"step-{checkpoint.step:08d}.pt", checkpoint)
-        self._remove_old_checkpoints()
+        if self.writes:
+            save_checkpoint(self.checkpoints / f"step-{checkpoint.step:08d}.pt", checkpoint)
+            self._remove_old_checkpoints()
+
+    def save_weights(self, path: Path, network: nn.Module, about: dict[str, Any]) -> None:
+        """Write `weights` or `best_weights`."""
+        if self.writes:
+            save_weights(path, network, about=about)
 
     def _remove_old_checkpoints(self) -> None:
         for path in self._checkpoint_paths()[: -self.config["keep_checkpoints"]]:
@@ -78,9 +95,14 @@ class RunFolder:
 class Log:
     """log.jsonl, a line a record. It holds nothing that differs between two runs of one config, such as times."""
 
-    def __init__(self, path: Path, keep_bytes: int) -> None:
-        """Go on after the first `keep_bytes` of the file; what a killed run wrote after its last checkpoint is cut."""
-        self._file = path.open("ab")
+    def __init__(self, path: Path | None, keep_bytes: int) -> None:
+        """Go on after the first `keep_bytes` of the file; what a killed run wrote after its last checkpoint is cut.
+
+        Without a path nothing is written.
+        """
+        self._file = path.open("ab") if path is not None else None
+        if self._file is None:
+            return
         if self._file.tell() < keep_bytes:
             raise InputError(
                 f"{path} must have the {keep_bytes} bytes it had at the last checkpoint, got {self._file.tell()}. "
@@ -90,11 +112,14 @@ class Log:
 
     def write(self, record: dict[str, Any]) -> None:
         """Add a line."""
-        self._file.write(json.dumps(record, allow_nan=False).encode() + b"\n")
-        self._file.flush()
+        if self._file is not None:
+            self._file.write(json.dumps(record, allow_nan=False).encode() + b"\n")
+            self._file.flush()
 
     def settle(self) -> int:
         """Wait until all lines are on the disk; the length of the file in bytes."""
+        if self._file is None:
+            return 0
         os.fsync(self._file.fileno())
         return os.fstat(self._file.fileno()).st_size
 
@@ -102,7 +127,8 @@ class Log:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
 
 def first_difference(stored: dict[str, Any], given: dict[str, Any]) -> str | None:

@@ -1,47 +1,43 @@
 """Training: one plain loop from pairs to weights.
 
 On a processor, the same config gives the same weights, log and checkpoints to the last bit, on the same machine with
-the same number of threads - whether the run was left alone or killed at any moment and resumed.
+the same number of threads and processes - whether the run was left alone or killed at any moment and resumed.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
+from torch import nn
 
-from mspfn.checkpoint import save_weights
 from mspfn.dataset import Prefetcher, TrainingPairs, to_tensor
 from mspfn.inference import inference_precision
-from mspfn.losses import build_loss
 from mspfn.mixture import training_mixture, validation_mixture
-from mspfn.run_folder import Log, RunFolder
-from mspfn.train_config import OptimizerConfig, TrainConfig
+from mspfn.networks import Predictions, predict
+from mspfn.optimizer import learning_rate_at
+from mspfn.prefetch import PictureBatch
+from mspfn.process_group import ProcessGroup, process_group
+from mspfn.reports import Progress, TensorBoardLog, check_tensorboard
+from mspfn.run_folder import RunFolder
+from mspfn.train_config import TrainConfig
+from mspfn.training_loss import Batch, as_loss_config, in_float32, loss_parts, total
 from mspfn.training_state import TrainingState
 from mspfn.validation import ValidationSet
 from rainsynth.checks import InputError
 
 MAX_SKIPPED_IN_A_ROW = 100
 
-
-class Progress(NamedTuple):
-    """What `report` hears after every step; `record` is what went into the log, empty for most steps.
-
-    `step_s` is the time of the whole step, `data_wait_s` the part of it that was spent waiting for the batch.
-    """
-
-    step: int
-    steps: int
-    loss: float
-    stage: str
-    step_s: float
-    data_wait_s: float
-    record: dict[str, Any]
+Forward = Callable[[nn.Module, torch.Tensor], Predictions]
+Report = Callable[[Progress], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,55 +56,69 @@ def train(
     out_dir: Path | str,
     *,
     resume: bool = False,
-    report: Callable[[Progress], None] = lambda progress: None,
+    report: Report = lambda progress: None,
 ) -> TrainResult:
-    """Train a network into the folder `out_dir`; see RunFolder for what it holds and when it is refused."""
-    device = training_device(config.device)
-    precision = training_precision(config.precision, device)
-    pairs, validation, loss_function = training_pairs(config), validation_set(config), build_loss(config.loss)
-    state = TrainingState(config, device)
-    run = RunFolder(out_dir, config.recorded(), resume=resume)
-    checkpoint = run.latest_checkpoint()
-    if checkpoint is not None:
-        state.restore(checkpoint)
-    log_bytes = checkpoint.log_bytes if checkpoint is not None else 0
+    """Train a network into the folder `out_dir`; see RunFolder for what it holds and when it is refused.
 
-    with Log(run.log_path, log_bytes) as log, Prefetcher(pairs.pictures, config.steps, config.data.workers) as batches:
-        while state.step < config.steps:
-            started_s = perf_counter()
-            rainy, target = (to_tensor(pictures).to(device) for pictures in batches.take(state.step))
-            data_wait_s = perf_counter() - started_s
-            stage = pairs.stage(state.step)
-            learning_rate = learning_rate_at(state.step, config.steps, config.optimizer)
-            for group in state.optimizer.param_groups:
-                group["lr"] = learning_rate
+    Under `torchrun` the processes share the rows of every batch; the first writes, and calls `report`. The folder is
+    one that all of them see.
+    """
+    check_machine(config)
+    with process_group(config.device) as group:
+        device, precision = group.device, training_precision(config.precision, group.device)
+        forward, loss = forward_pass(config), as_loss_config(config.loss)
+        pairs, validation = training_pairs(config, group), validation_set(config)
+        state = TrainingState(config, device)
+        run = RunFolder(out_dir, config.recorded(), resume=resume, writes=group.is_first)
+        log_bytes = go_on(state, run, group)
 
-            with torch.autocast(device.type, precision, enabled=precision != torch.float32):
-                derained = state.network(rainy)
-            loss = loss_function(derained.float(), target)
-            state.optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            norm = torch.nn.utils.clip_grad_norm_(state.parameters, config.optimizer.clip_norm)
-            if math.isfinite(loss.item()) and math.isfinite(norm.item()):
-                state.optimizer.step()
-                state.update_average()
-                state.counters.count_loss(loss.item())
-            else:
-                log.write(skipped_record(state, loss.item()))
-            state.step += 1
+        with (
+            run.log(log_bytes) as log,
+            Prefetcher(pairs.pictures, config.steps, config.data.workers) as batches,
+            listeners(report, config, run, state.step, group) as tell,
+        ):
+            while not state.finished:
+                started_s = perf_counter()
+                pictures = batches.take(state.step)
+                data_wait_s = perf_counter() - started_s
+                stage, samples = pairs.stage(state.step), pairs.size(state.step).batch_size
+                learning_rate = learning_rate_at(state.step, config.steps, config.optimizer)
 
-            record: dict[str, Any] = {}
-            if is_due(state.step, config.log_every_steps, config):
-                record |= {"loss": state.counters.take_loss(), "learning_rate": learning_rate, "stage": stage}
-            if validation is not None and is_due(state.step, config.validate_every_steps, config):
-                record |= {"psnr_y_db": validate(validation, state, run)}
-            if record:
-                log.write({"step": state.step} | record)
-            if is_due(state.step, config.checkpoint_every_steps, config):
-                run.save(state.checkpoint(stage, log.settle()))
-            step_s = perf_counter() - started_s
-            report(Progress(state.step, config.steps, loss.item(), stage, step_s, data_wait_s, record))
-    save_weights(run.weights, state.average, about=about(state))
+                state.optimizer.zero_grad(set_to_none=True)
+                losses: dict[str, torch.Tensor] = {}
+                for batch in parts_of(pictures, config.accumulate, device):
+                    with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+                        predictions = forward(state.network, batch.rainy)
+                    parts = loss_parts(loss, in_float32(predictions), batch)
+                    share = len(batch.rainy) / samples
+                    (share * total(parts)).backward()
+                    losses = {name: losses.get(name, 0) + share * part.detach() for name, part in parts.items()}
+                group.add_up([*state.gradients, *losses.values()])
+                norm = torch.nn.utils.clip_grad_norm_(state.parameters, config.optimizer.clip_norm).item()
+                loss_values = {name: value.item() for name, value in losses.items()}
+                loss_sum = sum(loss_values.values())
+                if math.isfinite(loss_sum) and math.isfinite(norm):
+                    state.set_learning_rate(learning_rate)
+                    state.optimizer.step()
+                    state.update_average()
+                    state.counters.count_step(loss_values, norm)
+                else:
+                    log.write(skipped_record(state, loss_sum))
+                state.step += 1
+
+                record: dict[str, Any] = {}
+                if validation is not None and is_due(state, config.validate_every_steps):
+                    record = {"psnr_y_db": validate(validation, state, run, group)}
+                if is_due(state, config.log_every_steps):
+                    record = {**state.counters.take_means(), "learning_rate": learning_rate, "stage": stage, **record}
+                if record:
+                    log.write({"step": state.step} | record)
+                if is_due(state, config.checkpoint_every_steps):
+                    run.save(state.checkpoint(stage, log.settle()))
+                step_s = perf_counter() - started_s
+                tell(Progress(state.step, config.steps, loss_sum, stage, samples, step_s, data_wait_s, record))
+        run.save_weights(run.weights, state.average, about(state))
+        group.wait()  # until the weights are there
     return TrainResult(
         weights=run.weights,
         best_weights=run.best_weights if validation is not None else None,
@@ -118,21 +128,35 @@ def train(
     )
 
 
-def training_device(name: str) -> torch.device:
-    """The device of a name; "auto" is a CUDA device if there is one."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("device must be auto or cpu on this machine, got cuda. PyTorch finds no CUDA device.")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
 def training_precision(name: str, device: torch.device) -> torch.dtype:
     """Number format of the network's inner products; weights, loss and optimiser are float32 always."""
     return inference_precision(device) if name == "auto" else getattr(torch, name)
 
 
-def training_pairs(config: TrainConfig) -> TrainingPairs:
-    """The data of a run."""
+def check_machine(config: TrainConfig) -> None:
+    """Raise InputError where this machine lacks what a config asks for."""
+    compiler = os.environ.get("CXX", "g++")
+    if config.compile and shutil.which(compiler) is None:
+        raise InputError(
+            f"compile must be false without a C++ compiler, got true. There is no {compiler}; CXX names it."
+        )
+    if config.tensorboard:
+        check_tensorboard()
+
+
+def forward_pass(config: TrainConfig) -> Forward:
+    """How the network is run: as it is written, or as torch.compile rewrites it."""
+    return torch.compile(predict, dynamic=False) if config.compile else predict
+
+
+def training_pairs(config: TrainConfig, group: ProcessGroup) -> TrainingPairs:
+    """The data of a run, as far as it is this process's to make."""
     data = config.data
+    smallest_batch = min(stage.batch_size for stage in data.patch_stages)
+    if smallest_batch < group.count:
+        raise InputError(
+            f"data.batch_size must be at least {group.count}, the number of processes, got {smallest_batch}."
+        )
     return TrainingPairs(
         training_mixture(data, config.seed),
         patch_px=data.patch_px,
@@ -144,6 +168,9 @@ def training_pairs(config: TrainConfig) -> TrainingPairs:
         turns=data.turns,
         clean_fraction=data.clean_fraction,
         degradations=data.degradations,
+        patch_schedule=data.patch_schedule,
+        layers=as_loss_config(config.loss).needs_layers,
+        rows=group.rows,
     )
 
 
@@ -160,18 +187,38 @@ def validation_set(config: TrainConfig) -> ValidationSet | None:
     )
 
 
-def learning_rate_at(step: int, steps: int, config: OptimizerConfig) -> float:
-    """Learning rate of a step, counted from 0: linear up to the full rate, then half a cosine down to its end."""
-    if step < config.warmup_steps:
-        return config.learning_rate * (step + 1) / config.warmup_steps
-    share = (step - config.warmup_steps) / max(1, steps - 1 - config.warmup_steps)
-    fall = config.learning_rate - config.learning_rate_end
-    return config.learning_rate_end + fall * (1 + math.cos(math.pi * share)) / 2
+def go_on(state: TrainingState, run: RunFolder, group: ProcessGroup) -> int:
+    """Take up the newest checkpoint of a run, if it has one; the length of the log in bytes at that step."""
+    group.wait()  # until the first process has made the folder
+    log_bytes = state.restore(run.latest_checkpoint())
+    group.check_same(state.step, "step of the last checkpoint", "Do all processes see the same folder?")
+    return log_bytes
 
 
-def is_due(step: int, every_steps: int, config: TrainConfig) -> bool:
+@contextmanager
+def listeners(
+    report: Report, config: TrainConfig, run: RunFolder, done_steps: int, group: ProcessGroup
+) -> Iterator[Report]:
+    """Who hears of every step, as one report: `report`, and TensorBoard if it is asked for; in the first process."""
+    if not group.is_first:
+        yield lambda progress: None
+    elif not config.tensorboard:
+        yield report
+    else:
+        with closing(TensorBoardLog(run.path, done_steps)) as tensorboard:
+            yield lambda progress: (report(progress), tensorboard(progress))  # type: ignore[func-returns-value]
+
+
+def parts_of(pictures: PictureBatch, count: int, device: torch.device) -> Iterator[Batch]:
+    """A batch of 8-bit pictures as tensors, in `count` parts, or as many as it has rows."""
+    tensors = [to_tensor(stack).to(device) for stack in pictures]
+    for part in zip(*(tensor.tensor_split(min(count, len(tensor))) for tensor in tensors), strict=True):
+        yield Batch(*part)
+
+
+def is_due(state: TrainingState, every_steps: int) -> bool:
     """Whether something that happens every so many steps happens after this one; after the last it always does."""
-    return step % every_steps == 0 or step == config.steps
+    return state.step % every_steps == 0 or state.finished
 
 
 def skipped_record(state: TrainingState, loss: float) -> dict[str, Any]:
@@ -186,13 +233,14 @@ def skipped_record(state: TrainingState, loss: float) -> dict[str, Any]:
     return {"step": state.step + 1, "skipped": f"loss {loss:g}" if not math.isfinite(loss) else "gradient not finite"}
 
 
-def validate(validation: ValidationSet, state: TrainingState, run: RunFolder) -> dict[str, float]:
-    """Measure the running mean of the weights and keep it in best.pt if none was better so far."""
-    psnr_y_db = validation.psnr_y_db(state.average)
-    best = state.counters.best_psnr_y_db
-    if best is None or psnr_y_db["all"] > best:
-        state.counters.best_psnr_y_db = psnr_y_db["all"]
-        save_weights(run.best_weights, state.average, about=about(state) | {"psnr_y_db": psnr_y_db})
+def validate(validation: ValidationSet, state: TrainingState, run: RunFolder, group: ProcessGroup) -> dict[str, float]:
+    """Measure the running mean of the weights and keep it in best.pt if none was better so far.
+
+    The first process measures, the others wait for it.
+    """
+    psnr_y_db = group.ask_first(lambda: validation.psnr_y_db(state.average))
+    if state.counters.count_validation(psnr_y_db["all"]):
+        run.save_weights(run.best_weights, state.average, about(state) | {"psnr_y_db": psnr_y_db})
     return psnr_y_db
 
 

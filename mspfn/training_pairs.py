@@ -5,17 +5,24 @@ Nothing here needs PyTorch, so that processes that make batches do without it.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
 from mspfn.curriculum import CurriculumConfig, check_rates, sample_probabilities, stage_name
+from mspfn.data_config import PatchStage
 from mspfn.degradations import Degradations, degraded
 from mspfn.mixture import as_mixture
+from mspfn.pair_folder import PairFolder
 from mspfn.pair_source import TARGETS, PairSource, target_of
 from mspfn.prefetch import PictureBatch
 from rainsynth.checks import InputError, check_choice, check_in_range
+
+LAYERS = ("streak_alpha16", "transmission16")  # what the mask and the veiled picture are made of
+EVERY_ROW = slice(None)
 
 
 class Windows(NamedTuple):
@@ -35,6 +42,10 @@ class TrainingPairs:
     picture shows it flying sideways below a sky that stands beside it, which no camera meets. They are for cameras
     that look down, and for data of streaks at every angle. `clean_fraction` of the windows show the target itself, so
     that a network learns to leave it alone. `degradations` act on the rainy picture as it is shown, turned or not.
+
+    `patch_schedule` changes side and number of the windows later on. With `layers` a batch also has the veiled pictures
+    and the masks of the streaks. `rows` are those of the whole batch that are made here: every row follows from
+    (seed, step, row), so processes that share the work make the batch of one.
     """
 
     def __init__(
@@ -50,43 +61,69 @@ class TrainingPairs:
         turns: bool = False,
         clean_fraction: float = 0.0,
         degradations: Degradations | None = None,
+        patch_schedule: Sequence[PatchStage] = (),
+        layers: bool = False,
+        rows: slice = EVERY_ROW,
     ) -> None:
         check_choice(target, TARGETS, "target")
         check_in_range(clean_fraction, 0, 1, "clean_fraction")
         self.source, self.curriculum, self.target, self.turns = as_mixture(source), curriculum, target, turns
-        self.patch_px, self.batch_size, self.steps, self.seed = patch_px, batch_size, steps, seed
+        self.steps, self.seed, self.layers, self.rows = steps, seed, layers, rows
+        self.sizes = (PatchStage(from_progress=0.0, patch_px=patch_px, batch_size=batch_size), *patch_schedule)
         self.clean_fraction, self.degradations = clean_fraction, degradations or Degradations()
         self.height_px, self.width_px = self.source.table["height_px"], self.source.table["width_px"]
         check_rates(curriculum, self.source.rates)
         smallest_px = int(min(self.height_px.min(), self.width_px.min()))
-        if patch_px > smallest_px:
-            raise InputError(f"patch_px must be at most {smallest_px}, the smallest side in the data, got {patch_px}.")
+        largest_px = max(size.patch_px for size in self.sizes)
+        if largest_px > smallest_px:
+            raise InputError(
+                f"patch_px must be at most {smallest_px}, the smallest side in the data, got {largest_px}."
+            )
+        for part in self.source.sources if layers else ():
+            check_layers(part)
 
     def pictures(self, step: int) -> PictureBatch:
-        """Rainy windows of a step and their targets, as 8-bit pictures."""
-        shape = (self.batch_size, self.patch_px, self.patch_px, 3)
-        rainy, target = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
-        for row, (sample, top, left, flipped, turns) in enumerate(zip(*self.windows(step), strict=True)):
-            pair = self.source.crop(int(sample), int(top), int(left), self.patch_px)
-            aim = target_of(pair, self.target)
-            rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(step, row)))
-            shown = aim if rng.random() < self.clean_fraction else pair.rainy_srgb8
-            rainy[row] = degraded(oriented(shown, flipped, turns), self.degradations, rng)
-            target[row] = oriented(aim, flipped, turns)
-        return rainy, target
+        """Rainy windows of a step and their targets, as 8-bit pictures (N, H, W, 3); this object's `rows` of them.
+
+        With `layers` also the veiled pictures, and masks (N, H, W, 1), 255 where a streak covers the pixel, else 0.
+        """
+        windows = list(zip(*self.windows(step), strict=True))
+        made = [self.row(step, row, *windows[row]) for row in range(len(windows))[self.rows]]
+        return tuple(np.stack(pictures) for pictures in zip(*made, strict=True))
+
+    def row(
+        self, step: int, row: int, sample: int, top: int, left: int, flipped: bool, quarter_turns: int
+    ) -> list[UInt8[np.ndarray, "h w c"]]:
+        """The pictures of one row of a step's batch: a function of (seed, step, row) and of the window."""
+        pair = self.source.crop(int(sample), int(top), int(left), self.size(step).patch_px)
+        target = target_of(pair, self.target)
+        rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(step, row)))
+        dry = rng.random() < self.clean_fraction
+        shown = oriented(target if dry else pair.rainy_srgb8, flipped, quarter_turns)
+        pictures = [degraded(shown, self.degradations, rng), oriented(target, flipped, quarter_turns)]
+        if self.layers:
+            layers = (target, np.zeros_like(target[..., :1])) if dry else (pair.veiled_srgb8, streak_mask8(pair))
+            pictures += [oriented(layer, flipped, quarter_turns) for layer in layers]
+        return pictures
 
     def windows(self, step: int) -> Windows:
-        """Where the batch of a step lies: a function of (seed, step), whatever was drawn before."""
+        """Where the whole batch of a step lies: a function of (seed, step), whatever was drawn before."""
         rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(step,)))
         probabilities = sample_probabilities(self.curriculum, self.progress(step), self.source.rates)
-        sample = rng.choice(len(probabilities), size=self.batch_size, p=probabilities)
+        size = self.size(step)
+        sample = rng.choice(len(probabilities), size=size.batch_size, p=probabilities)
         return Windows(
             sample=sample,
-            top=rng.integers(self.height_px[sample] - self.patch_px + 1),
-            left=rng.integers(self.width_px[sample] - self.patch_px + 1),
-            flipped=rng.random(self.batch_size) < 0.5,
-            quarter_turns=rng.integers(4, size=self.batch_size) if self.turns else np.zeros(self.batch_size, np.int64),
+            top=rng.integers(self.height_px[sample] - size.patch_px + 1),
+            left=rng.integers(self.width_px[sample] - size.patch_px + 1),
+            flipped=rng.random(size.batch_size) < 0.5,
+            quarter_turns=rng.integers(4, size=size.batch_size) if self.turns else np.zeros(size.batch_size, np.int64),
         )
+
+    def size(self, step: int) -> PatchStage:
+        """Side and number of the windows of a step's whole batch."""
+        starts = [size.from_progress for size in self.sizes]
+        return self.sizes[bisect_right(starts, self.progress(step)) - 1]
 
     def stage(self, step: int) -> str:
         """What the curriculum shows at a step, in words."""
@@ -97,7 +134,25 @@ class TrainingPairs:
         return step / self.steps
 
 
-def oriented(picture: UInt8[np.ndarray, "h w 3"], flipped: bool, quarter_turns: int) -> UInt8[np.ndarray, "h w 3"]:
+def check_layers(source: PairSource) -> None:
+    """Raise InputError unless every sample of a source has the layers that a loss of masks and streaks asks for."""
+    hint = f"loss.mask_weight and loss.streak_weight ask for {' and '.join(LAYERS)}"
+    if isinstance(source, PairFolder):
+        raise InputError(
+            f"data must have layers, got the folder of pairs {str(source.path)!r}, which has none. {hint}."
+        )
+    layer_names = getattr(source, "layer_names", lambda index: LAYERS)  # of shards; rendered rain has all
+    for sample in range(len(source)):
+        if not set(LAYERS) <= set(layer_names(sample)):
+            raise InputError(f"data must have layers, got shards whose sample {sample} lacks some. {hint}.")
+
+
+def streak_mask8(pair: Any) -> UInt8[np.ndarray, "h w 1"]:
+    """255 where a streak covers the pixel for any part of the exposure, else 0; of a pair with layers."""
+    return np.where(pair.streak_alpha16 > 0, np.uint8(255), np.uint8(0))[..., None]
+
+
+def oriented(picture: UInt8[np.ndarray, "h w c"], flipped: bool, quarter_turns: int) -> UInt8[np.ndarray, "h w c"]:
     """A square picture turned to the left, then mirrored left to right."""
     turned = np.rot90(picture, quarter_turns)
     return turned[:, ::-1] if flipped else turned

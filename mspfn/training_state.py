@@ -3,39 +3,58 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mspfn.checkpoint import Checkpoint, describe, load_weights
 from mspfn.networks import build_network
-from mspfn.train_config import NetworkChoice, OptimizerConfig, TrainConfig
+from mspfn.optimizer import adamw
+from mspfn.train_config import NetworkChoice, TrainConfig
 from rainsynth.checks import InputError
 
 
 @dataclass(slots=True)
 class Counters:
-    """What the loop counts: the loss since the last line of the log, skipped steps, the best validation so far."""
+    """What the loop counts: sums since the last line of the log, skipped steps, and how validations went.
 
-    loss_sum: float = 0.0
-    loss_count: int = 0
+    sums    of each part of the loss by its name, and of "gradient_norm", over `taken` steps
+    """
+
+    sums: dict[str, float] = field(default_factory=dict)
+    taken: int = 0
     skipped_steps: int = 0
     skipped_in_a_row: int = 0
     best_psnr_y_db: float | None = None
+    validations_without_gain: int = 0
 
-    def count_loss(self, loss: float) -> None:
-        """Note the loss of a step that was taken."""
-        self.loss_sum += loss
-        self.loss_count += 1
+    def count_step(self, parts: dict[str, float], gradient_norm: float) -> None:
+        """Note the loss of a step that was taken, by its parts, and the length of its gradient before clipping."""
+        for name, value in (parts | {"gradient_norm": gradient_norm}).items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        self.taken += 1
         self.skipped_in_a_row = 0
 
-    def take_loss(self) -> float | None:
-        """Mean loss since this was last asked, None where every step was skipped."""
-        mean = self.loss_sum / self.loss_count if self.loss_count else None
-        self.loss_sum, self.loss_count = 0.0, 0
-        return mean
+    def take_means(self) -> dict[str, Any]:
+        """Means since this was last asked: loss, loss_parts and gradient_norm; all None where no step was taken."""
+        means = {name: value / self.taken for name, value in self.sums.items()}
+        gradient_norm = means.pop("gradient_norm", None)
+        self.sums, self.taken = {}, 0
+        return {
+            "loss": sum(means.values()) if means else None,
+            "loss_parts": means or None,
+            "gradient_norm": gradient_norm,
+        }
+
+    def count_validation(self, psnr_y_db: float) -> bool:
+        """Note a validation; whether none before was as good."""
+        better = self.best_psnr_y_db is None or psnr_y_db > self.best_psnr_y_db
+        if better:
+            self.best_psnr_y_db = psnr_y_db
+        self.validations_without_gain = 0 if better else self.validations_without_gain + 1
+        return better
 
 
 class TrainingState:
@@ -51,6 +70,23 @@ class TrainingState:
         self.optimizer = adamw(self.network, config.optimizer)
         self.counters = Counters()
         self.step = 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps were taken, or validation has stopped gaining for as long as the config lets it."""
+        patience = self.config.stop_after_validations
+        out_of_patience = patience is not None and self.counters.validations_without_gain >= patience
+        return self.step >= self.config.steps or out_of_patience
+
+    @property
+    def gradients(self) -> list[Tensor]:
+        """The gradients of all weights that have one."""
+        return [weight.grad for weight in self.parameters if weight.grad is not None]
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """Have the next step taken with this rate."""
+        for parameters in self.optimizer.param_groups:
+            parameters["lr"] = learning_rate
 
     def update_average(self) -> None:
         """Move the running mean: a <- d a + (1 - d) w, d = min(ema_decay, (1 + s) / (10 + s)) at step s.
@@ -78,13 +114,16 @@ class TrainingState:
             log_bytes=log_bytes,
         )
 
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint of the same config."""
+    def restore(self, checkpoint: Checkpoint | None) -> int:
+        """Go on from a checkpoint of the same config, if there is one; the length of the log in bytes at that step."""
+        if checkpoint is None:
+            return 0
         self.network.load_state_dict(checkpoint.weights)
         self.average.load_state_dict(checkpoint.average)
         self.optimizer.load_state_dict(checkpoint.optimizer)
         self.counters = Counters(**checkpoint.counters)
         self.step = checkpoint.step
+        return checkpoint.log_bytes
 
 
 def first_network(choice: NetworkChoice, seed: int) -> nn.Module:
@@ -101,13 +140,3 @@ def first_network(choice: NetworkChoice, seed: int) -> nn.Module:
             f"in {choice.start_weights}. Set network.name and network.overrides to it."
         )
     return started
-
-
-def adamw(network: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
-    """AdamW that decays kernels only; biases and PReLU slopes are vectors."""
-    parameters = list(network.parameters())
-    groups: list[dict[str, Any]] = [
-        {"params": [parameter for parameter in parameters if parameter.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [parameter for parameter in parameters if parameter.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)

@@ -3,34 +3,66 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 
+from mspfn.process_group import is_first_process
+from mspfn.reports import Progress, Rate
 from mspfn.train_config import TrainConfig
-from mspfn.trainer import Progress, TrainResult, train
-from pipelines.progress import console, progress
+from mspfn.trainer import TrainResult, train
+from pipelines.progress import Advance, console, progress
 
 CURVE_NAME = "training_curve.png"
 
 
 def run_training(config: TrainConfig, out: Path, *, resume: bool) -> TrainResult:
-    """Train with progress on the screen; see mspfn.trainer.train. Leaves the training curve beside the weights."""
-    step_s = data_wait_s = 0.0
-    with progress("train", config.steps) as advance:
-        done = 0
+    """Train with progress on the screen; see mspfn.trainer.train. Leaves the training curve beside the weights.
 
-        def show(state: Progress) -> None:
-            nonlocal done, step_s, data_wait_s
-            step_s, data_wait_s = step_s + state.step_s, data_wait_s + state.data_wait_s
-            figures = state.record.get("psnr_y_db") or {}
-            quality = f", PSNR-Y {figures['all']:.2f} dB" if "all" in figures else ""
-            advance(state.step - done, f"loss {state.loss:.4f}, {state.stage}{quality}")
-            done = state.step
-
-        result = train(config, out, resume=resume, report=show)
+    Under `torchrun` the first process speaks for all.
+    """
+    if not is_first_process():
+        console.quiet = True
+        return train(config, out, resume=resume)
+    with Screen() as screen:
+        result = train(config, out, resume=resume, report=screen.show)
     plot_curve(out, out / CURVE_NAME)
-    if step_s > 0:
-        console.print(f"waited {100 * data_wait_s / step_s:.1f} % of the time for data")
+    speed = screen.whole.take()
+    if speed:
+        told = f"{speed['samples_per_s']:.1f} samples/s, waited {100 * speed['data_share']:.1f} % of the time for data"
+        console.print(told)
     return result
+
+
+class Screen:
+    """Progress of a run on the screen: loss, validation PSNR, speed and the curriculum's stage.
+
+    It opens with the first step, which is not number 1 where a run is resumed.
+    """
+
+    def __init__(self) -> None:
+        self.whole, self._recent = Rate(), Rate()
+        self._told = {"loss": "", "quality": "", "rate": ""}
+        self._open = ExitStack()
+        self._advance: Advance | None = None
+
+    def show(self, state: Progress) -> None:
+        """Hear of a step."""
+        if self._advance is None:
+            self._advance = self._open.enter_context(progress("train", state.steps, done=state.step - 1))
+        for rate in (self.whole, self._recent):
+            rate.count(state)
+        self._told["loss"] = f"loss {state.loss:.4f}"
+        if "psnr_y_db" in state.record:
+            self._told["quality"] = f"PSNR-Y {state.record['psnr_y_db']['all']:.2f} dB"
+        if state.record or not self._told["rate"]:
+            self._told["rate"] = f"{self._recent.take()['samples_per_s']:.1f} samples/s"
+        self._advance(1, ", ".join(part for part in (*self._told.values(), state.stage) if part))
+
+    def __enter__(self) -> Screen:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
 
 
 def plot_curve(run: Path, picture: Path) -> None:

@@ -46,7 +46,9 @@ def derain(
     weights: Annotated[str, typer.Option(help="File of weights, such as RUN/weights.pt.")] = DEFAULT_WEIGHTS,
     tile_px: Annotated[int | None, typer.Option(help="Work in tiles of this side; else above 1.5 MP only.")] = None,
     overlap_px: Annotated[int, typer.Option(help="What neighbouring tiles share.")] = 32,
-    ensemble: Annotated[bool, typer.Option("--ensemble", help="Mean over eight flips and turns: slower.")] = False,
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="Mean over eight flips and turns, of networks trained with turns.")
+    ] = False,
     local_mean_px: Annotated[int | None, typer.Option(help="Window of the channel attention's means.")] = None,
     batch: Annotated[int | None, typer.Option(help="Frames or equal pictures at once; 1, on a GPU 8.")] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Write side-by-sides to OUTPUT_compare too.")] = False,

@@ -17,6 +17,7 @@ class FakeShards:
         self.veiled = self.clean // 2 + 60
         streaks = rng.random((count, 1, width_px, 1)) < 0.2
         self.rainy = np.where(streaks, self.veiled + 70, self.veiled).astype(np.uint8)
+        self.alpha16 = np.where(streaks[..., 0], 20_000, 0).repeat(height_px, axis=1).astype(np.uint16)
         rates = np.arange(1.0, count + 1) if rates is None else np.asarray(rates, float)
         columns = [("rain_rate_mm_h", float), ("height_px", np.int64), ("width_px", np.int64)]
         self.table = np.array([(rate, height_px, width_px) for rate in rates], dtype=columns)
@@ -31,5 +32,6 @@ class FakeShards:
         return self._pair(index, np.s_[top : top + size, left : left + size])
 
     def _pair(self, index: int, window) -> SimpleNamespace:
-        pictures = {"rainy_srgb8": self.rainy, "clean_srgb8": self.clean, "veiled_srgb8": self.veiled}
-        return SimpleNamespace(**{name: stack[index][window] for name, stack in pictures.items()})
+        stacks = {"rainy_srgb8": self.rainy, "clean_srgb8": self.clean, "veiled_srgb8": self.veiled}
+        stacks |= {"streak_alpha16": self.alpha16}
+        return SimpleNamespace(**{name: stack[index][window] for name, stack in stacks.items()})

@@ -7,10 +7,12 @@ from fake_shards import FakeShards
 from PIL import Image
 
 from mspfn.curriculum import CurriculumConfig
-from mspfn.dataset import PairFolder, TrainingPairs, to_srgb8, to_tensor
+from mspfn.data_config import PatchStage, PresetChoice
+from mspfn.dataset import PairFolder, RenderedPairs, TrainingPairs, to_srgb8, to_tensor
 from mspfn.degradations import Degradations
 from mspfn.training_pairs import oriented
 from rainsynth.checks import InputError
+from rainsynth.pictures import write_picture
 
 
 def training_pairs(source=None, **changes):
@@ -174,3 +176,69 @@ def test_pair_folder_allows_only_the_uniform_curriculum(tmp_path):
 def test_pair_folder_has_no_veiled_target(tmp_path):
     with pytest.raises(InputError, match=r"^target must be clean for a folder of pairs"):
         training_pairs(PairFolder(write_pairs(tmp_path)), target="veiled").pictures(0)
+
+
+def test_rows_made_apart_are_the_rows_of_the_whole_batch():
+    options = {
+        "batch_size": 7,
+        "clean_fraction": 0.3,
+        "degradations": Degradations(jpeg_quality=(30, 60)),
+        "layers": True,
+    }
+    whole = training_pairs(**options).pictures(3)
+    for rank in range(3):
+        part = training_pairs(**options, rows=slice(rank, None, 3)).pictures(3)
+        assert equal(part, [pictures[rank::3] for pictures in whole])
+
+
+def test_windows_grow_and_batches_shrink_as_the_schedule_says():
+    later = (
+        PatchStage(from_progress=0.25, patch_px=16, batch_size=3),
+        PatchStage(from_progress=0.5, patch_px=24, batch_size=1),
+    )
+    pairs = training_pairs(patch_schedule=later)
+    shapes = [pairs.pictures(step)[0].shape for step in (0, 24, 25, 49, 50, 99)]
+    first, middle, last = (5, 8, 8, 3), (3, 16, 16, 3), (1, 24, 24, 3)
+    assert shapes == [first, first, middle, middle, last, last]
+    with pytest.raises(InputError, match=r"^patch_px must be at most 24, .*got 25"):
+        training_pairs(patch_schedule=[PatchStage(from_progress=0.9, patch_px=25, batch_size=1)])
+
+
+def test_a_schedule_leaves_the_batches_before_it_alone():
+    later = (PatchStage(from_progress=0.5, patch_px=16, batch_size=3),)
+    assert equal(training_pairs(patch_schedule=later).pictures(49), training_pairs().pictures(49))
+
+
+@pytest.mark.parametrize("turns", [False, True])
+def test_layers_lie_where_the_rain_is_and_pictures_are_those_without_them(turns):
+    options = {"batch_size": 30, "turns": turns, "target": "clean"}
+    rainy, clean, veiled, mask = training_pairs(**options, layers=True).pictures(2)
+    assert equal((rainy, clean), training_pairs(**options).pictures(2))
+    assert (mask.shape, mask.dtype) == ((30, 8, 8, 1), np.uint8)
+    np.testing.assert_array_equal(mask[..., 0] == 255, (rainy > veiled).all(axis=-1))
+    np.testing.assert_array_equal(rainy.astype(int) - veiled, np.where(mask == 255, 70, 0).repeat(3, axis=-1))
+
+
+def test_windows_shown_without_rain_have_empty_layers():
+    rainy, clean, veiled, mask = training_pairs(clean_fraction=1.0, layers=True).pictures(2)
+    assert not mask.any()
+    assert equal((rainy, veiled), (clean, clean))
+
+
+def test_rendered_rain_has_layers_that_fit_its_pictures(tmp_path):
+    write_picture(tmp_path / "photo.png", np.full((48, 64, 3), 90, np.uint8))
+    source = RenderedPairs(tmp_path, [PresetChoice(preset="rain100l")], seed=0)  # nothing but streaks, no fine texture
+    rainy, _, veiled, mask = training_pairs(source, patch_px=32, batch_size=4, layers=True).pictures(0)
+    touched = (rainy != veiled).any(axis=-1)
+    assert (mask[..., 0][touched] == 255).all()
+    assert 0.1 < 0.8 * (mask == 255).mean() < touched.mean()  # the faintest change no code
+
+
+def test_data_without_layers_is_refused_before_it_is_read(tmp_path):
+    with pytest.raises(InputError, match=r"^data must have layers, got the folder of pairs .*loss.mask_weight and"):
+        training_pairs(PairFolder(write_pairs(tmp_path)), layers=True)
+    bare = FakeShards()
+    bare.layer_names = lambda index: () if index == 4 else ("streak_alpha16", "transmission16", "depth_m")
+    with pytest.raises(InputError, match=r"^data must have layers, got shards whose sample 4 lacks some"):
+        training_pairs(bare, layers=True)
+    training_pairs(bare)

@@ -15,14 +15,15 @@ import pytest
 import torch
 from fake_shards import FakeShards
 
-from mspfn import derain, load_weights, mixture, trainer
+from mspfn import derain, load_weights, mixture, reports, trainer
 from mspfn.checkpoint import save_weights
 from mspfn.curriculum import CurriculumConfig
-from mspfn.data_config import DataConfig, PresetChoice, SourceConfig
+from mspfn.data_config import DataConfig, PatchStage, PresetChoice, SourceConfig
 from mspfn.networks import build_network
 from mspfn.run_folder import first_difference
 from mspfn.train_config import NetworkChoice, OptimizerConfig, TrainConfig
-from mspfn.trainer import learning_rate_at, train, validation_set
+from mspfn.trainer import train, validation_set
+from mspfn.training_loss import LossConfig
 from mspfn.training_state import TrainingState
 from mspfn.validation import ValidationSet, samples_by_class
 from rainsynth.checks import InputError
@@ -30,6 +31,7 @@ from rainsynth.metrics import psnr_y
 from rainsynth.pictures import read_photo, write_picture
 
 TINY = NetworkChoice(name="mspfn", overrides={"fine_fusion_units": 1, "channels": 8})
+LOGGED = {"step", "loss", "loss_parts", "gradient_norm", "learning_rate", "stage"}
 CURRICULUM = CurriculumConfig(name="light-to-heavy", start_rain_rate_mm_h=2)
 
 
@@ -160,14 +162,15 @@ import test_trainer as tests
 from mspfn import mixture, trainer
 mixture.open_shards = tests.sets_in_memory().__getitem__
 tests.torch.set_num_threads(1)
-trainer.train(tests.tiny_config(40, precision="auto"), sys.argv[1], resume=True,
+trainer.train(tests.{config}(40, precision="auto"), sys.argv[1], resume=True,
               report=lambda progress: print(progress.step, flush=True))
 """
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_random_moments_makes_the_files_of_one_that_was_left_alone(tmp_path):
-    script = KILLED_RUN.format(tests=str(Path(__file__).parent))
+@pytest.mark.parametrize("config", ["tiny_config", "everything_config"])
+def test_a_run_killed_at_random_moments_makes_the_files_of_one_that_was_left_alone(tmp_path, config):
+    script = KILLED_RUN.format(tests=str(Path(__file__).parent), config=config)
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "alone")], check=True, stdout=subprocess.DEVNULL)
     rng = np.random.default_rng(0)
     kills = 0
@@ -187,11 +190,100 @@ def test_a_run_killed_at_random_moments_makes_the_files_of_one_that_was_left_alo
     assert files_of(tmp_path / "killed") == files_of(tmp_path / "alone")
 
 
+def everything_config(steps=12, **changes):
+    """A run in which all that may follow the step is switched on: parts of batches, sizes, layers, losses, patience."""
+    data = {"batch_size": 5, "clean_fraction": 0.2, "noise_codes": (0.0, 4.0), "target": "veiled"}
+    data |= {"patch_schedule": (PatchStage(from_progress=0.45, patch_px=24, batch_size=3),)}
+    loss = LossConfig(name="ssim", stages_weight=0.5, no_harm_weight=1, mask_weight=0.1, streak_weight=0.1)
+    network = NetworkChoice(name="jorder", overrides={"channels": 8, "blocks": 1})
+    return tiny_config(steps, data, **{"loss": loss, "network": network, "accumulate": 2} | changes)
+
+
+def test_parts_of_the_loss_are_logged_by_name_and_add_up(tmp_path):
+    train(everything_config(2), tmp_path / "run")
+    record = log_of(tmp_path / "run")[0]
+    assert set(record["loss_parts"]) == {"picture", "stages", "mask", "streaks"}
+    assert record["loss"] == pytest.approx(sum(record["loss_parts"].values()))
+
+
+@pytest.mark.parametrize("calls", [4, 16], ids=str)
+def test_a_run_killed_between_parts_of_a_batch_makes_the_files_of_one_that_was_left_alone(tmp_path, monkeypatch, calls):
+    train(everything_config(9), tmp_path / "alone")
+    left, real = [calls], trainer.loss_parts
+
+    def deadly(*arguments):
+        left[0] -= 1
+        if left[0] == 0:
+            raise Killed
+        return real(*arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(trainer, "loss_parts", deadly)
+        train(everything_config(9), tmp_path / "killed")
+    train(everything_config(9), tmp_path / "killed", resume=True)
+    assert files_of(tmp_path / "killed") == files_of(tmp_path / "alone")
+
+
+@pytest.mark.parametrize("parts", [2, 3])
+def test_a_batch_in_parts_makes_the_step_of_the_whole_batch(tmp_path, parts):
+    # 5 rows in parts of 3 and 2, or of 2, 2 and 1: each counts by its rows.
+    for name, accumulate in (("whole", 1), ("parts", parts)):
+        train(tiny_config(8, {"batch_size": 5}, accumulate=accumulate), tmp_path / name)
+    whole, in_parts = (load_weights(tmp_path / name / "weights.pt") for name in ("whole", "parts"))
+    for weight, other in zip(whole.parameters(), in_parts.parameters(), strict=True):
+        torch.testing.assert_close(weight, other, rtol=1e-3, atol=1e-5)
+    losses = [[record["loss"] for record in log_of(tmp_path / name)] for name in ("whole", "parts")]
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
+def test_a_run_ends_when_validation_has_stopped_gaining_and_stays_ended(tmp_path, monkeypatch):
+    scores = iter([20.0, 25.0, 24.0, 25.0, 30.0])
+    monkeypatch.setattr(ValidationSet, "psnr_y_db", lambda *_: {"all": next(scores)})
+    config = tiny_config(30, stop_after_validations=2, checkpoint_every_steps=7, log_every_steps=10)
+    result = train(config, tmp_path / "run")
+    assert (result.steps, result.best_psnr_y_db) == (16, 25)
+    assert [record["step"] for record in log_of(tmp_path / "run")] == [4, 8, 10, 12, 16]
+    assert "loss" in log_of(tmp_path / "run")[-1]
+    assert (tmp_path / "run" / "checkpoints" / "step-00000016.pt").is_file()
+    assert next(scores) == 30  # the fifth was not asked for
+    before = files_of(tmp_path / "run")
+    assert train(config, tmp_path / "run", resume=True).steps == 16
+    assert files_of(tmp_path / "run") == before
+
+
+def test_a_report_counts_the_samples_of_the_whole_batch(tmp_path):
+    samples = []
+    train(everything_config(4), tmp_path / "run", report=lambda progress: samples.append(progress.samples))
+    assert samples == [5, 5, 3, 3]
+
+
+def test_what_the_machine_lacks_is_refused_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(InputError, match=r"^compile must be false without a C\+\+ compiler, .* no no-such-compiler"):
+        train(tiny_config(compile=True), tmp_path / "run")
+    monkeypatch.setattr(reports, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"^tensorboard must be false without its package, got true."):
+        train(tiny_config(tensorboard=True), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
+def test_a_compiled_network_learns_as_it_is_written_and_resumes_to_the_last_bit(tmp_path):
+    for name, compiled in (("plain", False), ("compiled", True)):
+        train(tiny_config(6, compile=compiled), tmp_path / name)
+    losses = [[record["loss"] for record in log_of(tmp_path / name)] for name in ("plain", "compiled")]
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+    train_until_killed(tiny_config(6, compile=True), tmp_path / "killed", 5)
+    train(tiny_config(6, compile=True), tmp_path / "killed", resume=True)
+    assert files_of(tmp_path / "killed") == files_of(tmp_path / "compiled")
+
+
 def test_the_last_step_is_logged_validated_and_kept_whatever_the_rhythm(tmp_path):
     train(tiny_config(7), tmp_path / "run")
     last = log_of(tmp_path / "run")[-1]
     assert last["step"] == 7
-    assert set(last) == {"step", "loss", "learning_rate", "stage", "psnr_y_db"}
+    assert set(last) == LOGGED | {"psnr_y_db"}
     assert (tmp_path / "run" / "checkpoints" / "step-00000007.pt").is_file()
 
 
@@ -212,8 +304,8 @@ def test_gradients_are_never_longer_than_the_clip_norm(tmp_path, monkeypatch):
 def test_log_has_loss_stage_and_validation_by_class_and_no_times(alone):
     log = log_of(alone)
     assert [record["step"] for record in log] == [2, 4, 6, 8, 10, 12]
-    assert set(log[0]) == {"step", "loss", "learning_rate", "stage"}
-    assert set(log[1]) == {"step", "loss", "learning_rate", "stage", "psnr_y_db"}
+    assert set(log[0]) == LOGGED
+    assert set(log[1]) == LOGGED | {"psnr_y_db"}
     assert set(log[1]["psnr_y_db"]) == {"light", "heavy", "violent", "all"}
     assert log[0]["stage"] == "rates up to 2.4 mm/h"  # 2 * 3^(1/6), half of 12 steps being the whole way to 6 mm/h
     assert log[-1]["stage"] == "all rates"
@@ -239,11 +331,12 @@ def test_best_weights_are_those_of_the_best_validation(tmp_path, monkeypatch):
 def test_a_loss_that_is_not_finite_is_skipped_and_logged_and_training_goes_on(tmp_path, monkeypatch):
     calls = []
 
-    def faulty(derained, target):
+    def faulty(_, predictions, batch):
         calls.append(1)
-        return (derained - target).abs().mean() * (math.nan if len(calls) in (2, 5) else 1)
+        difference = (predictions.derained - batch.target).abs().mean()
+        return {"picture": difference * (math.nan if len(calls) in (2, 5) else 1)}
 
-    monkeypatch.setattr(trainer, "build_loss", lambda name: faulty)
+    monkeypatch.setattr(trainer, "loss_parts", faulty)
     result = train(tiny_config(), tmp_path / "run")
     log = log_of(tmp_path / "run")
     assert [record for record in log if "skipped" in record] == [
@@ -255,8 +348,12 @@ def test_a_loss_that_is_not_finite_is_skipped_and_logged_and_training_goes_on(tm
     assert (result.skipped_steps, result.steps, len(calls)) == (2, 12, 12)
 
 
+def infinite_loss(_, predictions, batch):
+    return {"picture": predictions.derained.sum() * math.inf}
+
+
 def test_a_skipped_step_leaves_weights_and_their_mean_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(trainer, "build_loss", lambda name: lambda derained, target: derained.sum() * math.inf)
+    monkeypatch.setattr(trainer, "loss_parts", infinite_loss)
     network = load_weights(train(tiny_config(1), tmp_path / "run").weights)
     untrained = TrainingState(tiny_config(1), torch.device("cpu")).network
     for weight, first in zip(network.parameters(), untrained.parameters(), strict=True):
@@ -265,7 +362,7 @@ def test_a_skipped_step_leaves_weights_and_their_mean_alone(tmp_path, monkeypatc
 
 def test_training_that_only_skips_stops(tmp_path, monkeypatch):
     monkeypatch.setattr(trainer, "MAX_SKIPPED_IN_A_ROW", 4)
-    monkeypatch.setattr(trainer, "build_loss", lambda name: lambda derained, target: derained.sum() * math.nan)
+    monkeypatch.setattr(trainer, "loss_parts", infinite_loss)
     with pytest.raises(InputError, match=r"^loss and gradient must be finite, got 4 steps .* Lower optimizer.learning"):
         train(tiny_config(), tmp_path / "run")
 
@@ -313,15 +410,6 @@ def test_a_shortened_log_is_refused_on_resume(tmp_path):
     (tmp_path / "run" / "log.jsonl").write_text("{}\n")
     with pytest.raises(InputError, match=r"log.jsonl must have the \d+ bytes it had at the last checkpoint, got 3"):
         train(tiny_config(), tmp_path / "run", resume=True)
-
-
-def test_learning_rate_rises_linearly_and_falls_along_a_cosine():
-    config = OptimizerConfig(learning_rate=1.0, learning_rate_end=0.2, warmup_steps=4)
-    rates = [learning_rate_at(step, 15, config) for step in range(15)]
-    np.testing.assert_allclose(rates[:5], [0.25, 0.5, 0.75, 1.0, 1.0])
-    assert rates[9] == pytest.approx(0.6)  # halfway from step 4 to step 14
-    assert rates[14] == pytest.approx(0.2)
-    assert np.all(np.diff(rates[4:]) < 0)
 
 
 def test_running_mean_follows_its_formula():
@@ -407,10 +495,12 @@ def test_a_device_that_is_not_there_is_refused(tmp_path):
         (lambda: DataConfig(shards="a", batch_size=0), "data.batch_size must be between 1"),
         (lambda: NetworkChoice(name="unet"), "network name must be one of mspfn"),
         (lambda: NetworkChoice(overrides={"width": 3}), "config of mspfn-tiny must use only .*, got width"),
-        (lambda: OptimizerConfig(learning_rate_end=1), "optimizer.learning_rate_end must be between 0 and 0.0005"),
-        (lambda: OptimizerConfig(betas=(0.9, 1.0)), "optimizer.betas must be between 0 and 1"),
         (lambda: tiny_config(0), "steps must be between 1"),
-        (lambda: tiny_config(loss="l7"), "loss must be one of"),
+        (lambda: tiny_config(accumulate=3), "accumulate must be between 1 and 2, got 3. It divides a batch"),
+        (
+            lambda: tiny_config(data={"validation_shards": None}, stop_after_validations=2),
+            "stop_after_validations must go with data.validation_shards",
+        ),
         (lambda: tiny_config(precision="float16"), "precision must be one of auto, float32, bfloat16"),
         (lambda: tiny_config(device="tpu"), "device must be one of auto, cpu, cuda"),
         (lambda: tiny_config(ema_decay=1), "ema_decay must be between 0 and 1"),
