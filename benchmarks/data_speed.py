@@ -23,7 +23,7 @@ import albumentations
 import cv2
 
 from mspfn.curriculum import CurriculumConfig
-from mspfn.data_config import EVERY_CLASS, PresetChoice
+from mspfn.data_config import EVERY_CLASS
 from mspfn.mixture import Mixture
 from mspfn.pair_folder import PairFolder
 from mspfn.pair_source import PairSource
@@ -33,6 +33,7 @@ from mspfn.training_pairs import TrainingPairs
 from pipelines.bundled import HELD_OUT_PHOTOS, TRAINING_PHOTOS, unpack
 from rainsynth import add_rain, open_shards
 from rainsynth.pictures import list_photos, read_photo, write_picture
+from rainsynth.preset_choice import PresetChoice
 from rainsynth.shards.writer import Provenance, write_shard
 
 PRESETS = ("light", "heavy", "violent", "long-exposure", "rain100l", "rain100h", "outdoor-rain", "raincityscapes")

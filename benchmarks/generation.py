@@ -35,12 +35,13 @@ import psutil
 from PIL import Image
 
 from pipelines.cluster import Crew
-from pipelines.generate_config import GenerateConfig, MixturePart, PhotographsConfig
+from pipelines.generate_config import GenerateConfig, PhotographsConfig
 from pipelines.make_shard import forget_fingerprints, make_shard
 from pipelines.photographs import Photograph, survey
 from pipelines.plan import ShardTask, plan
 from rainsynth.metrics import psnr_y
 from rainsynth.pictures import read_photo
+from rainsynth.preset_choice import PresetChoice
 from rainsynth.shards.codecs import CODECS
 from rainsynth.shards.schema import LAYERS
 
@@ -79,7 +80,7 @@ def photographs(folder: Path) -> None:
 
 def config(photos: Path, samples: int, **options: object) -> GenerateConfig:
     """The data set that is timed."""
-    values: dict = {"samples": samples, "mixture": (MixturePart(preset="heavy"),), "layers": ()}
+    values: dict = {"samples": samples, "mixture": (PresetChoice(preset="heavy"),), "layers": ()}
     return GenerateConfig(data=PhotographsConfig(photographs=str(photos)), **(values | options))
 
 

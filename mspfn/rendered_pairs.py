@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, UInt16
 
-from mspfn.data_config import PresetChoice
 from mspfn.pair_source import SRGB8
 from mspfn.picture_cache import CACHE_BYTES, PictureCache
 from rainsynth import Background, RainSample
 from rainsynth.named_rain import render_preset
 from rainsynth.pictures import list_photos, photo_size_px, read_photo
+from rainsynth.preset_choice import PresetChoice
 
 PLANNED_SAMPLES = 10_000  # enough that rates lie densely; every window of a sample has drops of its own
 TABLE_KEY = (0, 0)  # plans are drawn by three numbers, windows rendered by six, batches drawn by one and two

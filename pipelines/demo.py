@@ -18,17 +18,18 @@ from pipelines.bundled import HELD_OUT_PHOTOS, TRAINING_PHOTOS, unpack
 from pipelines.demo_page import write_page
 from pipelines.evaluate import Pair, evaluate, figure_table, read_pairs, write_figures
 from pipelines.generate import generate
-from pipelines.generate_config import GenerateConfig, MixturePart, PhotographsConfig
+from pipelines.generate_config import GenerateConfig, PhotographsConfig
 from pipelines.progress import console
 from pipelines.train import run_training
 from rainsynth.checks import InputError
+from rainsynth.preset_choice import PresetChoice
 from rainsynth.presets import RAIN_CLASSES
 
 TRAINING_MIXTURE = tuple(
-    MixturePart(preset=name, weight=weight)
+    PresetChoice(preset=name, weight=weight)
     for name, weight in (("light", 1.0), ("moderate", 1.0), ("heavy", 2.0), ("violent", 1.0))
 )
-HELD_OUT_MIXTURE = tuple(MixturePart(preset=name) for name in RAIN_CLASSES)
+HELD_OUT_MIXTURE = tuple(PresetChoice(preset=name) for name in RAIN_CLASSES)
 HELD_OUT_SEED = 1000  # other drops than in training, even on the same photograph
 FINE_FUSION_UNITS = 2  # a step takes 0.7 times that of mspfn-demo's own 4, and in equal time this learns as much
 TARGET = "veiled"  # streaks are taken off and the veil is kept: what a small network can learn in minutes

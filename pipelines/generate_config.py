@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from rainsynth.checks import InputError, check_choice, check_count, check_in_range
-from rainsynth.lookalikes import LOOKALIKES
 from rainsynth.physics.drop_size import MAX_RAIN_RATE_MM_H, MIN_RAIN_RATE_MM_H
+from rainsynth.preset_choice import PresetChoice
 from rainsynth.presets import PRESETS
 from rainsynth.scene.depth_file import check_convention
 from rainsynth.scene.depth_model import NORMALIZATIONS, check_model_kind
@@ -62,35 +62,6 @@ class PhotographsConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MixturePart:
-    """One preset of a mixture, drawn with probability proportional to `weight`.
-
-    `rain_rate_mm_h` (low, high) replaces the preset's own range; rates are uniform in their logarithm.
-    """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
-    preset: str
-    weight: float = 1.0
-    rain_rate_mm_h: tuple[float, float] | None = None
-
-    def __post_init__(self) -> None:
-        check_choice(self.preset, (*PRESETS, *LOOKALIKES), "preset")
-        check_in_range(self.weight, 1e-9, 1e9, "weight")
-        if self.rain_rate_mm_h is not None:
-            if self.preset in LOOKALIKES:
-                raise InputError(f"rain_rate_mm_h must be left out for {self.preset}, which has no rate.")
-            check_in_range(self.rain_rate_mm_h, MIN_RAIN_RATE_MM_H, MAX_RAIN_RATE_MM_H, "rain_rate_mm_h")
-            check_in_range(self.rain_rate_mm_h[0], 0, self.rain_rate_mm_h[1], "rain_rate_mm_h", "Give low, then high.")
-
-    @property
-    def range_mm_h(self) -> tuple[float, float]:
-        """Rates that this part rains with [mm/h]: its own, or the preset's; none that a look-alike has."""
-        if self.preset in LOOKALIKES:
-            return float("inf"), float("-inf")
-        return self.rain_rate_mm_h or PRESETS[self.preset].rain_rate_mm_h
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RatesConfig:
     """A histogram of rain rates to meet: `shares[i]` of all samples rain with edges_mm_h[i] to edges_mm_h[i + 1].
 
@@ -127,7 +98,7 @@ class GenerateConfig:
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
     data: PhotographsConfig
     samples: int
-    mixture: tuple[MixturePart, ...]
+    mixture: tuple[PresetChoice, ...]
     seed: int = 0
     size_px: int | None = None
     layers: tuple[str, ...] = LAYERS
@@ -179,9 +150,9 @@ def _check_split(split: dict[str, float]) -> None:
     check_shares(tuple(split.values()), "split")
 
 
-def _check_covered(rates: RatesConfig, mixture: tuple[MixturePart, ...]) -> None:
+def _check_covered(rates: RatesConfig, mixture: tuple[PresetChoice, ...]) -> None:
     """Every rate that may be drawn lies in the range of some part."""
-    ranges = sorted(part.range_mm_h for part in mixture)
+    ranges = sorted(part.range_mm_h for part in mixture if part.preset in PRESETS)
     for (low, high), share in zip(pairwise(rates.edges_mm_h), rates.shares, strict=True):
         reached = low
         for part_low, part_high in ranges if share > 0 else ():

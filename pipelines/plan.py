@@ -12,9 +12,10 @@ from functools import cached_property, lru_cache
 import numpy as np
 from jaxtyping import Int
 
-from pipelines.generate_config import GenerateConfig, MixturePart
+from pipelines.generate_config import GenerateConfig
 from pipelines.photographs import Photograph
 from rainsynth.checks import InputError
+from rainsynth.preset_choice import PresetChoice
 from rainsynth.seeding import ORDER_STREAM, sample_rng
 from rainsynth.shards.schema import SHARD_GLOB
 
@@ -179,7 +180,7 @@ def _order(seed: int, turn: int, count: int) -> Int[np.ndarray, "count"]:
     return sample_rng(seed, turn, ORDER_STREAM).permutation(count).astype(np.int32)
 
 
-def part_of(mixture: Sequence[MixturePart], index: int, step: float = GOLDEN_RATIO) -> MixturePart:
+def part_of(mixture: Sequence[PresetChoice], index: int, step: float = GOLDEN_RATIO) -> PresetChoice:
     """Part of the mixture that sample `index` is drawn from.
 
     Steps of the golden ratio around a circle of weights: any run of n samples holds each part n times its share, to
@@ -188,7 +189,7 @@ def part_of(mixture: Sequence[MixturePart], index: int, step: float = GOLDEN_RAT
     return mixture[_place_on_circle([part.weight for part in mixture], index, step)]
 
 
-def rain_of(config: GenerateConfig, index: int, rng: np.random.Generator) -> tuple[MixturePart, float | None]:
+def rain_of(config: GenerateConfig, index: int, rng: np.random.Generator) -> tuple[PresetChoice, float | None]:
     """Part of the mixture of sample `index`, and its rain rate [mm/h] where the preset does not draw it.
 
     With config.rates, steps of the golden ratio choose the interval of rates, the rate is uniform in its logarithm

@@ -24,13 +24,14 @@ from PIL import Image
 from pipelines.bundled import TRAINING_PHOTOS, unpack
 from pipelines.config import plain_values
 from pipelines.footage import Footage, read_frames, survey_footage
-from pipelines.generate_config import MixturePart, PhotographsConfig
+from pipelines.generate_config import PhotographsConfig
 from pipelines.photographs import depth_summary, sha256_of
 from pipelines.progress import console, progress
 from pipelines.run_records import RunFolder, write_json
 from rainsynth.checks import check_number
 from rainsynth.metrics import psnr_y
 from rainsynth.pictures import read_photo, write_picture
+from rainsynth.preset_choice import PresetChoice
 from rainsynth.presets import draw_rain
 from rainsynth.sample import RainSample
 from rainsynth.scene.background import Background
@@ -67,7 +68,7 @@ class VideoRain:
     camera_velocity_m_s: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
-        MixturePart(preset=self.preset, rain_rate_mm_h=self.rain_rate_mm_h)  # which checks them
+        PresetChoice(preset=self.preset, rain_rate_mm_h=self.rain_rate_mm_h)  # which checks them
 
 
 def generate_video(data: PhotographsConfig, out: Path, rain: VideoRain, *, resume: bool = False) -> dict[str, Any]:

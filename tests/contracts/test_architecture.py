@@ -28,7 +28,7 @@ FLOW = (
     ("lookalikes",),
     ("sample",),
     ("render",),
-    ("sequence", "named_rain"),
+    ("sequence", "named_rain", "preset_choice"),
     ("shards", "augment"),
 )
 RANK = {part: rank for rank, parts in enumerate(FLOW) for part in parts}
@@ -43,7 +43,8 @@ NOT_IN_RAINSYNTH = {
 # A transform of albumentations declares its arguments as a pydantic model.
 KNOWN_TO_AUGMENT = {"albumentations", "pydantic"}
 KNOWN_TO_MSPFN = {
-    "shards", "metrics", "render", "named_rain", "lookalikes", "presets", "scene", "sample", "checks", "pictures",
+    "shards", "metrics", "render", "named_rain", "lookalikes", "presets", "preset_choice", "scene", "sample",
+    "checks", "pictures",
 }  # fmt: skip
 SRGB_CONSTANTS = {12.92, 1.055, 0.04045, 0.0031308}  # IEC 61966-2-1
 HOMES_OF_SRGB = {"rainsynth/color.py", "mspfn/dataset.py"}

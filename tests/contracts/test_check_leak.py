@@ -14,12 +14,13 @@ from PIL import Image
 
 import rainsynth
 from pipelines import check_leak as leaks
-from pipelines.generate_config import GenerateConfig, MixturePart, PhotographsConfig
+from pipelines.generate_config import GenerateConfig, PhotographsConfig
 from pipelines.make_shard import make_shard
 from pipelines.photographs import survey
 from pipelines.plan import plan
 from rainsynth.fingerprint import fingerprint_of
 from rainsynth.pictures import read_photo
+from rainsynth.preset_choice import PresetChoice
 from rainsynth.shards.writer import Provenance, write_shard
 
 Check = Callable[..., tuple[int, str, str]]
@@ -121,7 +122,7 @@ def test_a_photograph_of_shards_counts_once(
 
 def made_of(photos: Path, out: Path, **options: object) -> Path:
     """A data set of four samples of a folder's photographs."""
-    values: dict = {"samples": 4, "mixture": (MixturePart(preset="heavy"),), "layers": ()}
+    values: dict = {"samples": 4, "mixture": (PresetChoice(preset="heavy"),), "layers": ()}
     config = GenerateConfig(data=PhotographsConfig(photographs=str(photos)), **(values | options))
     for task in plan(config, survey(photos)):
         make_shard(config, task, str(out))

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from mspfn.data_config import EVERY_CLASS, PresetChoice
+from mspfn.data_config import EVERY_CLASS
 from mspfn.train_config import TrainConfig
 from pipelines.config import load_config, plain_values
 from pipelines.generate_config import GenerateConfig
 from rainsynth.checks import InputError
+from rainsynth.preset_choice import PresetChoice
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 KINDS = {"generate": GenerateConfig, "train": TrainConfig}

@@ -14,12 +14,13 @@ from PIL import Image
 
 from pipelines.config import build_config
 from pipelines.generate import generate
-from pipelines.generate_config import GenerateConfig, MixturePart, PhotographsConfig
+from pipelines.generate_config import GenerateConfig, PhotographsConfig
 from pipelines.make_shard import make_sample
 from pipelines.photographs import depth_summary, find_depth, load_background, survey
 from pipelines.preview import layer_sheet
 from rainsynth.checks import InputError
 from rainsynth.pictures import read_photo
+from rainsynth.preset_choice import PresetChoice
 from rainsynth.scene.background import Background
 from rainsynth.scene.depth_file import read_depth_m, resized_depth_m
 from rainsynth.scene.depth_fill import fill_unknown_depth_m
@@ -249,7 +250,7 @@ def config_of(photos: Path, **data: object) -> GenerateConfig:
     return GenerateConfig(
         data=PhotographsConfig(photographs=str(photos), **data),
         samples=6,
-        mixture=(MixturePart(preset="heavy"),),
+        mixture=(PresetChoice(preset="heavy"),),
         seed=3,
     )  # type: ignore[arg-type]
 

@@ -16,11 +16,12 @@ from PIL import Image
 
 from pipelines import main
 from pipelines.generate import generate
-from pipelines.generate_config import DepthModelConfig, GenerateConfig, MixturePart, PhotographsConfig
+from pipelines.generate_config import DepthModelConfig, GenerateConfig, PhotographsConfig
 from pipelines.make_shard import make_shard
 from pipelines.photographs import survey
 from pipelines.plan import plan
 from rainsynth.checks import InputError
+from rainsynth.preset_choice import PresetChoice
 from rainsynth.scene.background import Background
 from rainsynth.scene.depth_model import OnnxDepth
 
@@ -295,7 +296,7 @@ def test_a_data_set_by_a_model_has_the_same_bytes_on_one_worker_or_two(photos, t
     data = PhotographsConfig(
         photographs=str(photos), depth=str(photos), depth_model=DepthModelConfig(file=str(path), short_side_px=28)
     )
-    config = GenerateConfig(data=data, samples=6, mixture=(MixturePart(preset="heavy"),), seed=1, samples_per_shard=2)
+    config = GenerateConfig(data=data, samples=6, mixture=(PresetChoice(preset="heavy"),), seed=1, samples_per_shard=2)
     manifest = generate(config, tmp_path / "two", workers=2)
     assert "1 of 3 photographs have a depth map, 2 by the model m.onnx" in capsys.readouterr().out
     (tmp_path / "here").mkdir()

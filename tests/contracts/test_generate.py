@@ -14,7 +14,7 @@ from pipelines import make_shard as making
 from pipelines.difficulty import difficulty
 from pipelines.estimate import estimate
 from pipelines.generate import generate
-from pipelines.generate_config import GenerateConfig, MixturePart, PhotographsConfig
+from pipelines.generate_config import GenerateConfig, PhotographsConfig
 from pipelines.inspect import inspect
 from pipelines.make_shard import make_sample, make_shard
 from pipelines.photographs import survey
@@ -24,6 +24,7 @@ from pipelines.verify import verify
 from rainsynth.checks import InputError
 from rainsynth.fingerprint import fingerprint_of
 from rainsynth.pictures import read_photo
+from rainsynth.preset_choice import PresetChoice
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def config(photos: Path, **options: object) -> GenerateConfig:
-    values: dict = {"samples": 10, "mixture": (MixturePart(preset="heavy"),), "seed": 5, "samples_per_shard": 2}
+    values: dict = {"samples": 10, "mixture": (PresetChoice(preset="heavy"),), "seed": 5, "samples_per_shard": 2}
     return GenerateConfig(data=PhotographsConfig(photographs=str(photos), depth=str(photos)), **(values | options))
 
 
@@ -148,13 +149,13 @@ def test_few_fingerprints_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_mixture_parts_come_in_their_shares() -> None:
-    mixture = (MixturePart(preset="light"), MixturePart(preset="heavy", weight=3))
+    mixture = (PresetChoice(preset="light"), PresetChoice(preset="heavy", weight=3))
     counts = sum(part_of(mixture, index).preset == "heavy" for index in range(400))
     assert abs(counts - 300) <= 3
 
 
 def test_rates_of_a_mixture_replace_the_presets(photos: Path) -> None:
-    mixture = (MixturePart(preset="heavy", rain_rate_mm_h=(60.0, 61.0)),)
+    mixture = (PresetChoice(preset="heavy", rain_rate_mm_h=(60.0, 61.0)),)
     rate = make_sample(config(photos, mixture=mixture), 0, survey(photos)[0]).parameters["rain_rate_mm_h"]
     assert 60 <= rate <= 61
 

@@ -23,13 +23,14 @@ from pipelines import make_shard as making
 from pipelines import run_records
 from pipelines.cluster import Crew
 from pipelines.generate import generate
-from pipelines.generate_config import GenerateConfig, MixturePart, PhotographsConfig
+from pipelines.generate_config import GenerateConfig, PhotographsConfig
 from pipelines.make_shard import make_shard
 from pipelines.photographs import survey
 from pipelines.plan import ShardTask, plan
 from pipelines.run_records import RunFolder
 from pipelines.verify import verify
 from rainsynth.checks import InputError
+from rainsynth.preset_choice import PresetChoice
 
 KILLS = 10
 
@@ -45,7 +46,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def config(photos: Path, **options: object) -> GenerateConfig:
-    values: dict = {"samples": 10, "mixture": (MixturePart(preset="heavy"),), "seed": 5, "samples_per_shard": 2}
+    values: dict = {"samples": 10, "mixture": (PresetChoice(preset="heavy"),), "seed": 5, "samples_per_shard": 2}
     return GenerateConfig(data=PhotographsConfig(photographs=str(photos)), **(values | options))
 
 
@@ -101,7 +102,7 @@ def test_a_broken_depth_map_is_named_before_anything_is_made(photos: Path, tmp_p
     data = PhotographsConfig(photographs=str(photos), depth=str(photos))
     with pytest.raises(InputError, match=r"2\.npy must have its photograph's size 60x40, got 61x40"):
         generate(
-            GenerateConfig(data=data, samples=2, mixture=(MixturePart(preset="heavy"),)), tmp_path / "out", workers=1
+            GenerateConfig(data=data, samples=2, mixture=(PresetChoice(preset="heavy"),)), tmp_path / "out", workers=1
         )
 
 

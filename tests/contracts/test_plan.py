@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 
 from pipelines import plan as planning
-from pipelines.generate_config import GenerateConfig, MixturePart, PhotographsConfig, RatesConfig, read_shares
+from pipelines.generate_config import GenerateConfig, PhotographsConfig, RatesConfig, read_shares
 from pipelines.photographs import Photograph
 from pipelines.plan import parts_of, photograph_of, plan, rain_of
 from rainsynth.checks import InputError
+from rainsynth.preset_choice import PresetChoice
 from rainsynth.seeding import MIXTURE_STREAM, sample_rng
 
 SPLIT = {"train": 0.8, "val": 0.1, "test": 0.1}
-LADDER = tuple(MixturePart(preset=name) for name in ("light", "moderate", "heavy", "violent"))
+LADDER = tuple(PresetChoice(preset=name) for name in ("light", "moderate", "heavy", "violent"))
 RATES = RatesConfig(edges_mm_h=(0.5, 2.5, 10.0, 50.0, 150.0), shares=(0.4, 0.3, 0.2, 0.1))
 
 
@@ -82,7 +83,7 @@ def test_rates_meet_their_shares_within_a_few_samples() -> None:
 
 
 def test_a_rate_goes_to_a_preset_that_rains_it() -> None:
-    chosen = config(rates=RATES, mixture=(*LADDER, MixturePart(preset="windy", weight=3)))  # windy: 5 to 50 mm/h
+    chosen = config(rates=RATES, mixture=(*LADDER, PresetChoice(preset="windy", weight=3)))  # windy: 5 to 50 mm/h
     counts: Counter[str] = Counter()
     for index in range(3000):
         part, rate = drawn(chosen, index)
@@ -93,7 +94,7 @@ def test_a_rate_goes_to_a_preset_that_rains_it() -> None:
     assert set(counts) == {"windy", "heavy"}
 
 
-def drawn(chosen: GenerateConfig, index: int) -> tuple[MixturePart, float]:
+def drawn(chosen: GenerateConfig, index: int) -> tuple[PresetChoice, float]:
     part, rate = rain_of(chosen, index, sample_rng(chosen.seed, index, MIXTURE_STREAM))
     assert rate is not None
     return part, rate

@@ -14,7 +14,8 @@ from PIL import Image
 from pipelines.cli import app
 from pipelines.config import read_yaml
 from pipelines.generate import generate
-from pipelines.generate_config import GenerateConfig, MixturePart, PhotographsConfig
+from pipelines.generate_config import GenerateConfig, PhotographsConfig
+from rainsynth.preset_choice import PresetChoice
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -38,7 +39,7 @@ def test_the_python_of_the_readme_runs(
     Image.fromarray(photo).save("photo.jpg")
     Image.fromarray(photo).save("photos/photo.png")
     config = GenerateConfig(
-        data=PhotographsConfig(photographs="photos"), samples=1, mixture=(MixturePart(preset="heavy"),)
+        data=PhotographsConfig(photographs="photos"), samples=1, mixture=(PresetChoice(preset="heavy"),)
     )
     generate(config, Path("data/heavy"), workers=1)
     (block,) = blocks("python")

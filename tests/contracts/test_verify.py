@@ -14,7 +14,7 @@ from PIL import Image
 
 from pipelines.exchange import import_pairs
 from pipelines.generate import generate
-from pipelines.generate_config import GenerateConfig, MixturePart, PhotographsConfig
+from pipelines.generate_config import GenerateConfig, PhotographsConfig
 from pipelines.histograms import slant_deg
 from pipelines.inspect import inspect, open_data_set
 from pipelines.make_shard import make_shard
@@ -24,6 +24,7 @@ from pipelines.run_records import write_json
 from pipelines.verify import verify
 from rainsynth.fingerprint import fingerprint_of
 from rainsynth.physics.fall_speed import fall_speed_m_s
+from rainsynth.preset_choice import PresetChoice
 from rainsynth.shards import opened
 from rainsynth.shards.codecs import CODECS
 
@@ -41,7 +42,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, scheduler: str) -> Path:
     config = GenerateConfig(
         data=PhotographsConfig(photographs=str(folder / "photos")),
         samples=12,
-        mixture=tuple(MixturePart(preset=name) for name in ("light", "violent")),
+        mixture=tuple(PresetChoice(preset=name) for name in ("light", "violent")),
         samples_per_shard=2,
         split={"train": 0.5, "test": 0.5},
     )
@@ -195,7 +196,7 @@ def test_of_a_thousand_flipped_bits_none_goes_unseen(whole: Path, profile: str, 
     config = GenerateConfig(
         data=PhotographsConfig(photographs=str(whole.parent / "photos")),
         samples=2,
-        mixture=(MixturePart(preset="heavy"),),
+        mixture=(PresetChoice(preset="heavy"),),
         samples_per_shard=1,
         profile=profile,
     )
@@ -250,7 +251,7 @@ def test_inspect_shows_samples_without_a_rain_rate(whole: Path, tmp_path: Path) 
     config = GenerateConfig(
         data=PhotographsConfig(photographs=str(whole.parent / "photos")),
         samples=4,
-        mixture=(MixturePart(preset="rain100h"), MixturePart(preset="heavy")),
+        mixture=(PresetChoice(preset="rain100h"), PresetChoice(preset="heavy")),
     )
     for task in plan(config, survey(whole.parent / "photos")):
         make_shard(config, task, str(tmp_path))

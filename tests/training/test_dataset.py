@@ -7,12 +7,13 @@ from fake_shards import FakeShards
 from PIL import Image
 
 from mspfn.curriculum import CurriculumConfig
-from mspfn.data_config import PatchStage, PresetChoice
+from mspfn.data_config import PatchStage
 from mspfn.dataset import PairFolder, RenderedPairs, TrainingPairs, to_srgb8, to_tensor
 from mspfn.degradations import Degradations
 from mspfn.training_pairs import oriented
 from rainsynth.checks import InputError
 from rainsynth.pictures import write_picture
+from rainsynth.preset_choice import PresetChoice
 
 
 def training_pairs(source=None, **changes):

@@ -6,11 +6,12 @@ from fake_shards import FakeShards
 
 from mspfn import mixture
 from mspfn.curriculum import CurriculumConfig
-from mspfn.data_config import DataConfig, PresetChoice, SourceConfig
+from mspfn.data_config import DataConfig, SourceConfig
 from mspfn.dataset import Mixture, PairFolder, RenderedPairs, TrainingPairs
 from mspfn.mixture import training_mixture
 from rainsynth.checks import InputError
 from rainsynth.pictures import write_picture
+from rainsynth.preset_choice import PresetChoice
 
 
 def write_pairs(folder, photo_srgb8):

@@ -7,11 +7,12 @@ import pytest
 
 from mspfn import rendered_pairs
 from mspfn.curriculum import CurriculumConfig
-from mspfn.data_config import EVERY_CLASS, PresetChoice
+from mspfn.data_config import EVERY_CLASS
 from mspfn.dataset import RenderedPairs, TrainingPairs
 from rainsynth.checks import InputError
 from rainsynth.named_rain import render_preset
 from rainsynth.pictures import write_picture
+from rainsynth.preset_choice import PresetChoice
 
 HEAVY = (PresetChoice(preset="heavy"),)
 

@@ -18,7 +18,7 @@ from fake_shards import FakeShards
 from mspfn import derain, load_weights, mixture, reports, trainer
 from mspfn.checkpoint import save_weights
 from mspfn.curriculum import CurriculumConfig
-from mspfn.data_config import DataConfig, PatchStage, PresetChoice, SourceConfig
+from mspfn.data_config import DataConfig, PatchStage, SourceConfig
 from mspfn.networks import build_network
 from mspfn.run_folder import first_difference
 from mspfn.train_config import NetworkChoice, OptimizerConfig, TrainConfig
@@ -29,6 +29,7 @@ from mspfn.validation import ValidationSet, samples_by_class
 from rainsynth.checks import InputError
 from rainsynth.metrics import psnr_y
 from rainsynth.pictures import read_photo, write_picture
+from rainsynth.preset_choice import PresetChoice
 
 TINY = NetworkChoice(name="mspfn", overrides={"fine_fusion_units": 1, "channels": 8})
 LOGGED = {"step", "loss", "loss_parts", "gradient_norm", "learning_rate", "stage"}
