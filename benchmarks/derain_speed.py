@@ -40,6 +40,7 @@ from rainsynth.metrics import psnr_y
 
 ROUNDS = 3
 PICTURE_PX = (320, 480)  # height and width of the field's benchmark sets
+FRAME_PX, FRAME_TURNS = (360, 640), 10  # of the video that the size for real time is made for
 LARGE_PX = ((720, 1280), (2160, 3840))
 LARGE_NETWORKS = ("mspfn-tiny", "mspfn-small")
 GPU_BATCH = 8
@@ -146,6 +147,20 @@ def sizes() -> None:
         print(f"  {name:26} {one[name]:7.2f} s {two[name]:10.2f} s")
 
 
+def real_time() -> None:
+    """Frames a second, by the clock, of the size for real time beside mspfn-tiny."""
+    frame = noise(*FRAME_PX)
+    print(f"\n{FRAME_PX[1]}x{FRAME_PX[0]} frames a second, {precision('cpu')}")
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        runs = {name: restoring(name, frame) for name in ("mspfn-realtime", "mspfn-tiny")}
+        turns = [alternating_s(runs, time.perf_counter, rounds=1) for _ in range(FRAME_TURNS)]
+        for name in runs:
+            seconds = sorted(turn[name] for turn in turns)
+            print(f"  {name:16} {threads} threads: best {1 / seconds[0]:5.1f}, median {1 / median(seconds):5.1f}")
+    torch.set_num_threads(1)
+
+
 def restoring(name: str, photo_srgb8: np.ndarray) -> Run:
     """Deraining of a photograph by an untrained network of this name."""
     network = build_network(name).eval()
@@ -208,13 +223,16 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="trained mspfn-published; left out: random weights, no PSNR")
     parser.add_argument("--pairs", type=Path, help="folder of pairs for the PSNR")
     parser.add_argument("--pictures", type=int, default=3, help="how many of the pairs")
-    parser.add_argument("--only", choices=("published", "sizes", "large", "gpu"), help="one table instead of all")
+    parser.add_argument(
+        "--only", choices=("published", "sizes", "realtime", "large", "gpu"), help="one table instead of all"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     network = published_network(options.weights)
     tables: dict[str, Run] = {
         "published": lambda: against_published(network),
         "sizes": sizes,
+        "realtime": real_time,
         "large": large_pictures,
         "gpu": on_gpu,
     }

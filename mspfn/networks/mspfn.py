@@ -107,8 +107,8 @@ SIZES = {
     "small": MSPFNConfig(channels=32, fine_fusion_units=8),  # 1,644,272
     "tiny": MSPFNConfig(channels=32, fine_fusion_units=4),  # 971,696
     "demo": MSPFNConfig(channels=16, fine_fusion_units=4),  # 244,696
-    # 720,080 weights. At 640x360 in bfloat16 on one core it takes 1 / 7.5 of the time of tiny, measured in turn.
-    "realtime": MSPFNConfig(channels=32, fine_fusion_units=3, lstm_channels=(32, 32, 32), unshuffle=2),
+    # 551,936 weights. At 640x360 it takes an eighth of the time of tiny (benchmarks/derain_speed.py --only realtime).
+    "realtime": MSPFNConfig(channels=32, fine_fusion_units=2, lstm_channels=(32, 32, 32), unshuffle=2),
 }
 
 
