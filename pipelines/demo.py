@@ -44,7 +44,7 @@ class DemoSize:
     steps: int
 
 
-FULL = DemoSize(training_samples=240, held_out_samples=24, steps=1900)
+FULL = DemoSize(training_samples=240, held_out_samples=24, steps=1600)
 SMOKE = DemoSize(training_samples=16, held_out_samples=8, steps=12)
 
 
