@@ -164,7 +164,7 @@ MISTAKES = {
     "a number of samples": (["frames", "--samples", "3"], "--video must stand without --samples"),
     "a full folder": (["frames", "--out", "frames"], "must be a new or empty folder"),
     "a fast car": (["frames", "--camera-velocity-m-s", "0", "0", "400"], "Divide by 3.6"),
-    "a rate upside down": (["frames", "--rain-rate", "50", "5"], "Give low, then high"),
+    "a rate upside down": (["frames", "--rain-rate", "50", "5"], "low then high"),
 }
 
 
