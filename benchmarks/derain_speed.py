@@ -29,12 +29,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mspfn import build_network, derain, derain_batch, load_weights
-from mspfn.dataset import to_srgb8, to_tensor
 from mspfn.inference import inference_precision
 from mspfn.lean import without_dead_weights
 from mspfn.networks import MSPFN, NETWORKS
 from mspfn.networks.blocks import FORGET_BIAS, LSTMCell
 from mspfn.pair_folder import PairFolder
+from mspfn.pixels import codes_of, unit_pictures
 from rainsynth.checks import InputError
 from rainsynth.metrics import psnr_y
 
@@ -84,7 +84,7 @@ def published_graph(network: MSPFN) -> Callable[[np.ndarray], np.ndarray]:
 
     def restore(photo_srgb8: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            return to_srgb8(graph(to_tensor(photo_srgb8[None]).contiguous()))[0]
+            return codes_of(graph(unit_pictures(photo_srgb8[None]).contiguous()), photo_srgb8.dtype)[0]
 
     return restore
 

@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 import torch
 
-from mspfn.dataset import to_tensor
 from mspfn.networks import predict
+from mspfn.pixels import unit_pictures
 from mspfn.reports import Progress
 from mspfn.train_config import DataConfig, NetworkChoice, TrainConfig
 from mspfn.trainer import train, training_precision
@@ -111,7 +111,7 @@ def one_batch(config: TrainConfig) -> Batch:
         seed=0,
         curriculum=config.curriculum,
     )
-    return Batch(*(to_tensor(pictures) for pictures in pairs.pictures(0)))
+    return Batch(*(unit_pictures(pictures) for pictures in pairs.pictures(0)))
 
 
 def main() -> None:

@@ -41,8 +41,8 @@ def hint(dtype: np.dtype | None, shape: tuple[int, ...] | None, axes: int) -> st
     return "Grey, palette and CMYK pictures: rainsynth.pictures.read_photo converts files."
 
 
-def unit_pictures(photos: Photos) -> Float[Tensor, "n 3 h w"]:
-    """Codes as float32 sRGB in [0, 1], channels last in memory."""
+def unit_pictures(photos: UInt8[np.ndarray, "n h w c"] | UInt16[np.ndarray, "n h w c"]) -> Float[Tensor, "n c h w"]:
+    """Codes of pictures, or of masks with one channel, as float32 in [0, 1], channels last in memory."""
     values = torch.from_numpy(photos.astype(np.float32, order="C")).div_(WHITE_CODES[photos.dtype])
     return values.permute(0, 3, 1, 2)
 

@@ -20,11 +20,6 @@ from rainsynth.preset_choice import PresetChoice
 PLANNED_SAMPLES = 10_000  # enough that rates lie densely; every window of a sample has drops of its own
 TABLE_KEY = (0, 0)  # plans are drawn by three numbers, windows rendered by six, batches drawn by one and two
 
-# A look that depends on the picture's edges is rendered over the whole height of the photograph, and this many pixels
-# to the left and right of the window, then cut: Rain100H's layers dim towards the upper and lower edge, Outdoor-Rain's
-# towards all edges, within 6 px at the sides, and its veil asks for the nearest and the farthest row of level ground.
-SIDE_MARGIN_PX = {"rain100h": 0, "outdoor-rain": 8}
-
 Size = tuple[int, int]  # height and width
 
 
@@ -43,17 +38,17 @@ class RenderedPair:
     @property
     def rainy_srgb8(self) -> SRGB8:
         """The window in rain."""
-        return self._cut(self._sample.rainy_srgb8)
+        return self._sample.rainy_srgb8
 
     @property
     def veiled_srgb8(self) -> SRGB8:
         """The window without streaks, but with the veil."""
-        return self._cut(self._sample.veiled_srgb8)
+        return self._sample.veiled_srgb8
 
     @property
     def streak_alpha16(self) -> UInt16[np.ndarray, "h w"]:
         """Part of the exposure for which a drop covers each pixel of the window, in steps of 1/65535."""
-        return self._cut(self._sample.streak_alpha16)
+        return self._sample.streak_alpha16
 
     @cached_property
     def _background(self) -> Background:
@@ -62,12 +57,6 @@ class RenderedPair:
     @cached_property
     def _sample(self) -> RainSample:
         return self._pairs.render(self._background, self._index, self._top, self._left, self._size)
-
-    def _cut(self, picture: np.ndarray) -> np.ndarray:
-        """The window within what was rendered, which may reach around it."""
-        top, left, _, _ = self._pairs.rendered_part(self._index, self._top, self._left, self._size)
-        down, right = self._top - top, self._left - left
-        return picture[down : down + self._size[0], right : right + self._size[1]]
 
 
 class RenderedPairs:
@@ -118,7 +107,7 @@ class RenderedPairs:
         return self._backgrounds[self.photographs[self._photograph[index]]]
 
     def render(self, background: Background, index: int, top: int, left: int, size: Size) -> RainSample:
-        """Rain over a window of a sample, or `rendered_part` around it: a function of the arguments and the seed.
+        """Rain over a window of a sample: a function of the arguments and the seed.
 
         `background` is the sample's, which whoever asks has at hand: it may not be kept.
         """
@@ -127,18 +116,8 @@ class RenderedPairs:
         row = self.table[index]
         known = not np.isnan(row["rain_rate_mm_h"])
         options: dict[str, Any] = {"rain_rate_mm_h": float(row["rain_rate_mm_h"])} if known else {}
-        part = self.rendered_part(index, top, left, size)
         preset = row["preset"].decode()
-        return render_preset(background, preset, seed=own_seed, index=own_index, window=part, **options)
-
-    def rendered_part(self, index: int, top: int, left: int, size: Size) -> tuple[int, int, int, int]:
-        """Top, left, height and width of what is rendered for a window: the window, or more where the look needs it."""
-        row = self.table[index]
-        margin_px = SIDE_MARGIN_PX.get(row["preset"].decode())
-        if margin_px is None:
-            return top, left, *size
-        first, last = max(left - margin_px, 0), min(left + size[1] + margin_px, int(row["width_px"]))
-        return 0, first, int(row["height_px"]), last - first
+        return render_preset(background, preset, seed=own_seed, index=own_index, window=(top, left, *size), **options)
 
     def _table(self, preset: Int[np.ndarray, "n"], place: Float[np.ndarray, "n"]) -> np.ndarray:
         """Samples that show these presets, at these places from 0 to 1 between their lowest and highest rates."""

@@ -19,11 +19,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from mspfn.dataset import Prefetcher, TrainingPairs, to_tensor
+from mspfn.dataset import Prefetcher, TrainingPairs
 from mspfn.inference import inference_precision
 from mspfn.mixture import training_mixture, validation_mixture
 from mspfn.networks import Predictions, predict
 from mspfn.optimizer import learning_rate_at
+from mspfn.pixels import unit_pictures
 from mspfn.prefetch import PictureBatch
 from mspfn.process_group import ProcessGroup, process_group
 from mspfn.reports import Progress, TensorBoardLog, check_tensorboard
@@ -211,7 +212,7 @@ def listeners(
 
 def parts_of(pictures: PictureBatch, count: int, device: torch.device) -> Iterator[Batch]:
     """A batch of 8-bit pictures as tensors, in `count` parts, or as many as it has rows."""
-    tensors = [to_tensor(stack).to(device) for stack in pictures]
+    tensors = [unit_pictures(stack).to(device) for stack in pictures]
     for part in zip(*(tensor.tensor_split(min(count, len(tensor))) for tensor in tensors), strict=True):
         yield Batch(*part)
 

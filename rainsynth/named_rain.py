@@ -97,7 +97,7 @@ def render_look_alike(
     height_px, width_px = background.image_srgb8.shape[:2]
     nowhere = Camera.from_fov(width_px, height_px)
     clean_srgb8, _, depth_m = through_window(background, nowhere, window)
-    look = draw_look_alike(name, np.ascontiguousarray(depth_m), sample_rng(seed, index))
+    look = draw_look_alike(name, background.depth_map_m(nowhere), sample_rng(seed, index), window)
     airlight_linear = decode(look.airlight_srgb8)
     rainy_srgb8 = blend_on_display(
         look.blend, clean_srgb8, look.streak_alpha16, look.transmission16, look.airlight_srgb8

@@ -43,16 +43,23 @@ class LookAlikeLayers:
     parameters: Parameters
 
 
-def draw_look_alike(name: str, depth_m: Float[np.ndarray, "h w"], rng: np.random.Generator) -> LookAlikeLayers:
-    """Streaks and veil of one picture of the look-alike `name`, of the shape of `depth_m` (H, W) [m].
+Window = tuple[int, int, int, int]  # top, left, height and width
+
+
+def draw_look_alike(
+    name: str, depth_m: Float[np.ndarray, "h w"], rng: np.random.Generator, window: Window | None = None
+) -> LookAlikeLayers:
+    """Streaks and veil of one picture of the look-alike `name`, whose depth is `depth_m` (H, W) [m], or of a window.
 
     Rain100L and Rain100H: statistics taken from the sets' pairs; depth gives the shape alone, and S is of whole codes.
     Outdoor-Rain: its authors' generator, on depth relative to the nearest point. RainCityscapes: its paper's formulas,
     on depth in metres. Raises InputError for an unknown name, and for depth that is not a positive map.
     """
     check_choice(name, tuple(LOOKALIKES), "name")
-    check_depth(depth_m)
     look_alike = LOOKALIKES[name]
+    drawn_part, kept = parts_to_draw(window, np.shape(depth_m), look_alike.side_margin_px)
+    depth_m = np.ascontiguousarray(depth_m[drawn_part])
+    check_depth(depth_m)
     drawn = look_alike.draw(rng)
     height_px, width_px = depth_m.shape
     streaks = np.minimum(RECIPES[look_alike.recipe](height_px, width_px, drawn, rng), WHITE_CODE)
@@ -64,6 +71,7 @@ def draw_look_alike(name: str, depth_m: Float[np.ndarray, "h w"], rng: np.random
         transmission = np.exp(np.float32(-drawn["fog_per_m"]) * depth_m)
         streaks *= np.exp(np.float32(-drawn["fading_per_m"]) * np.maximum(depth_m, np.float32(drawn["full_depth_m"])))
         streaks = np.minimum(streaks, WHITE_CODE * transmission)  # R + F <= 1: no light is taken from B twice
+    streaks, transmission = streaks[kept], transmission[kept]
     return LookAlikeLayers(
         blend=look_alike.blend,
         streak_alpha16=np.rint(streaks * STEPS_PER_CODE).astype(np.uint16),
@@ -71,6 +79,20 @@ def draw_look_alike(name: str, depth_m: Float[np.ndarray, "h w"], rng: np.random
         airlight_srgb8=np.full(3, round(WHITE_CODE * drawn.get("airlight_fraction", 0)), dtype=np.uint8),
         parameters={"look_alike": name} | drawn | measured(streaks, transmission),
     )
+
+
+def parts_to_draw(
+    window: Window | None, size_px: tuple[int, ...], side_margin_px: int | None
+) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """What part of a picture is drawn for a window, and what part of that is the window; see LookAlike."""
+    if window is None:
+        return (), ()
+    top, left, height, width = window
+    if side_margin_px is None:
+        return np.s_[top : top + height, left : left + width], ()
+    first = max(left - side_margin_px, 0)
+    drawn = np.s_[0 : size_px[0], first : min(left + width + side_margin_px, size_px[1])]
+    return drawn, np.s_[top : top + height, left - first : left - first + width]
 
 
 def heavy_rain_transmission(depth_m: Float[np.ndarray, "h w"], veil_strength: float) -> Float[np.ndarray, "h w"]:

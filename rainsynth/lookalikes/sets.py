@@ -124,6 +124,7 @@ RAIN100H = LookAlike(
     title="look-alike of Rain100H: dense hard streaks in one to four directions, added",
     blend="additive",
     recipe="lines",
+    side_margin_px=0,  # its layers dim towards the upper and lower edge
     kinds=(
         Kind(
             title="one layer",
@@ -173,6 +174,7 @@ OUTDOOR_RAIN = LookAlike(
     title="look-alike of Outdoor-Rain: fine dense streaks behind a thick grey veil",
     blend="heavy-rain",
     recipe="blurred noise",
+    side_margin_px=8,  # streaks dim within 6 px of an edge; the veil asks for the nearest and the farthest row
     kinds=(
         Kind(
             title="heavy rain",

@@ -94,6 +94,19 @@ def test_a_window_of_a_look_alike_has_the_windows_photograph(photo):
     assert sample.rainy_srgb8.shape == (64, 64, 3)
 
 
+def test_a_window_of_rain100h_dims_towards_the_edges_of_the_photograph_and_not_of_the_window():
+    # Measured on 40 pairs of the set: mean level 0.6 at the lower edge of the picture, from 70 px above it.
+    black = Background(np.zeros((400, 40, 3), np.uint8))
+
+    def level_of_rows(top: int) -> np.ndarray:
+        windows = (render_preset(black, "rain100h", seed=0, index=i, window=(top, 4, 32, 32)) for i in range(100))
+        return np.mean([window.rainy_srgb8 for window in windows], axis=(0, 2, 3))
+
+    middle, lowest = level_of_rows(180), level_of_rows(400 - 32)
+    np.testing.assert_allclose([middle[:4].mean(), middle[-4:].mean()], middle.mean(), rtol=0.05)
+    assert 0.45 < lowest[-4:].mean() / middle.mean() < 0.75
+
+
 def test_weather_cannot_be_asked_of_a_look_alike(photo):
     with pytest.raises(InputError, match="rain100h must stand alone, got rain_rate_mm_h"):
         rainsynth.add_rain(photo, 25.0, preset="rain100h")

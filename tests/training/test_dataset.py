@@ -8,8 +8,9 @@ from PIL import Image
 
 from mspfn.curriculum import CurriculumConfig
 from mspfn.data_config import PatchStage
-from mspfn.dataset import PairFolder, RenderedPairs, TrainingPairs, to_srgb8, to_tensor
+from mspfn.dataset import PairFolder, RenderedPairs, TrainingPairs
 from mspfn.degradations import Degradations
+from mspfn.pixels import codes_of, unit_pictures
 from mspfn.training_pairs import oriented
 from rainsynth.checks import InputError
 from rainsynth.pictures import write_picture
@@ -48,7 +49,7 @@ def test_batches_differ_between_steps_and_between_seeds():
 
 
 def test_batch_is_float32_in_0_to_1_with_channels_last_and_of_the_asked_shape():
-    for picture in map(to_tensor, training_pairs().pictures(3)):
+    for picture in map(unit_pictures, training_pairs().pictures(3)):
         assert picture.shape == (5, 3, 8, 8)
         assert picture.dtype == torch.float32
         assert 0 <= picture.min() < picture.max() <= 1
@@ -102,14 +103,14 @@ def test_patch_larger_than_the_smallest_sample_is_refused():
 
 def test_every_8_bit_code_survives_the_way_to_the_network_and_back():
     pictures = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 16, 16, 3)
-    tensor = to_tensor(pictures)
+    tensor = unit_pictures(pictures)
     assert tensor[0, :, 15, 15].tolist() == [1, 1, 1]
-    np.testing.assert_array_equal(to_srgb8(tensor), pictures)
+    np.testing.assert_array_equal(codes_of(tensor, np.dtype(np.uint8)), pictures)
 
 
 def test_pictures_of_the_network_are_clipped_and_rounded():
     tensor = torch.tensor([-0.2, 1.3, 100.4 / 255, 100.6 / 255]).reshape(1, 1, 2, 2).expand(1, 3, 2, 2)
-    np.testing.assert_array_equal(to_srgb8(tensor)[0, :, :, 0], [[0, 255], [100, 101]])
+    np.testing.assert_array_equal(codes_of(tensor, np.dtype(np.uint8))[0, :, :, 0], [[0, 255], [100, 101]])
 
 
 @pytest.mark.parametrize("target", ["clean", "veiled"])

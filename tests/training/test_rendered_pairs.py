@@ -102,19 +102,6 @@ def test_every_window_of_a_sample_has_drops_of_its_own_and_the_same_window_alway
     assert (first[:, 8:] != beside[:, :24]).mean() > 0.1
 
 
-def test_rain100h_dims_towards_the_edges_of_the_photograph_and_not_of_the_window(tmp_path):
-    # Measured on 40 pairs of the set: mean level 0.6 at the lower edge of the picture, from 70 px above it.
-    write_picture(tmp_path / "black.png", np.zeros((400, 40, 3), np.uint8))
-    pairs = RenderedPairs(tmp_path, (PresetChoice(preset="rain100h"),), seed=0)
-
-    def level_of_rows(top):
-        return np.mean([pairs.crop(index, top, 4, 32).rainy_srgb8 for index in range(100)], axis=(0, 2, 3))
-
-    middle, lowest = level_of_rows(180), level_of_rows(400 - 32)
-    np.testing.assert_allclose([middle[:4].mean(), middle[-4:].mean()], middle.mean(), rtol=0.05)
-    assert 0.45 < lowest[-4:].mean() / middle.mean() < 0.75
-
-
 def test_photographs_that_do_not_fit_into_memory_are_read_each_time_and_give_the_same(photographs):
     kept, read = (RenderedPairs(photographs, HEAVY, seed=0, cache_bytes=size) for size in (48 * 64 * 3 * 2, 0))
     for index in range(6):
