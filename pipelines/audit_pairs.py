@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from pipelines.pair_layouts import LAYOUTS, Layout, layout_of, pictures_by_name
+from pipelines.pair_layouts import KNOWN, Layout, layout_of, match_pairs, pair_files
 from rainsynth.checks import InputError, check_choice, check_count
-from rainsynth.pictures import photo_size_px, read_photo
+from rainsynth.pictures import photo_size_px
 from rainsynth.shards.reader import ShardSet, open_shards
 from rainsynth.shards.schema import SHARD_GLOB
 
@@ -52,8 +52,8 @@ def pairs_to_audit(path: Path, layout: str = AUTO, most: int | None = None) -> P
         return PairsToAudit([_stored_pair(shards, index) for index in chosen], len(shards), len(chosen), [])
     if not path.is_dir():
         raise InputError(f"{path} must be a folder of pairs or of shards, got nothing there. Is the path right?")
-    check_choice(layout, [AUTO, *LAYOUTS], "layout")
-    return _folder_pairs(path, LAYOUTS[layout_of(path) if layout == AUTO else layout], most)
+    check_choice(layout, [AUTO, *KNOWN], "layout")
+    return _folder_pairs(path, KNOWN[layout_of(path) if layout == AUTO else layout], most)
 
 
 def spread(count: int, most: int | None) -> list[int]:
@@ -71,38 +71,30 @@ def pixels_sha256(picture_srgb8: Picture) -> str:
 
 
 def _folder_pairs(folder: Path, layout: Layout, most: int | None) -> PairsToAudit:
-    rainy, target = (pictures_by_name(folder, ends[0]) for ends in (layout.rainy, layout.target))
-    lonely = [
-        f"{(rainy.get(name) or target[name]).relative_to(folder)}: has no partner"
-        for name in sorted(set(rainy) ^ set(target))
-    ]
-    names = sorted(set(rainy) & set(target), key=_by_number)
+    matched = match_pairs(folder, layout)
+    faults = [f"{path.relative_to(folder)}: has no partner" for path, _ in matched.lonely]
+    names = sorted(matched.pairs, key=_by_number)
     if not names:
-        raise InputError(f"{folder} must hold pairs {layout.rainy[0]}NAME and {layout.target[0]}NAME, got none.")
-    pairs, faults = [], lonely
+        raise InputError(f"{folder} must hold pairs {layout.words()}, got none.")
+    pairs = []
     chosen = [names[index] for index in spread(len(names), most)]
     for name in chosen:
-        fault = _fault_of_files(rainy[name], target[name])
-        if fault:
-            faults.append(f"{name}: {fault}")
-            continue
-        pairs.append(NamedPair(name, lambda a=rainy[name], b=target[name]: (read_photo(a), read_photo(b))))  # type: ignore[misc]
+        rainy, target = matched.pairs[name]
+        try:
+            sizes = photo_size_px(rainy), photo_size_px(target)
+            if sizes[0] == sizes[1]:
+                pairs.append(NamedPair(name, pair_files(name, rainy, target, layout.halves).read))
+                continue
+            rainy_px, target_px = (f"{width}x{height} px" for height, width in sizes)
+            faults.append(f"{name}: sizes are not equal: rainy {rainy_px}, target {target_px}")
+        except InputError as error:
+            faults.append(f"{name}: {error}")
     return PairsToAudit(pairs, len(names), len(chosen), faults)
 
 
 def _by_number(name: str) -> tuple[bool, int, str]:
     """Numbers come first, and count as numbers."""
     return (not name.isdigit(), int(name) if name.isdigit() else 0, name)
-
-
-def _fault_of_files(rainy: Path, target: Path) -> str:
-    """Why two files cannot be compared, "" if they can: by their headers."""
-    try:
-        sizes = photo_size_px(rainy), photo_size_px(target)
-    except InputError as error:
-        return str(error)
-    told = [f"{width}x{height}" for height, width in sizes]
-    return "" if sizes[0] == sizes[1] else f"sizes are not equal: rainy {told[0]} px, target {told[1]} px"
 
 
 def _stored_pair(shards: ShardSet, index: int) -> NamedPair:

@@ -16,14 +16,13 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from pipelines.make_shard import photograph_fingerprint, shard_record
-from pipelines.pair_layouts import LAYOUTS, Layout, PairFiles, find_pairs, layout_of
+from pipelines.pair_layouts import KNOWN, LAYOUTS, Layout, PairFiles, find_pairs, layout_of
 from pipelines.photographs import sha256_of
 from pipelines.plan import SHARD_PIXELS
 from pipelines.progress import progress
 from pipelines.run_records import FORMAT, FORMAT_VERSION, RunFolder, begin_run, check_new, room_on_disk
 from rainsynth.checks import check_choice, check_count
 from rainsynth.metrics import psnr_y
-from rainsynth.pictures import read_photo
 from rainsynth.shards.reader import ShardSet, check_shard, open_shards
 from rainsynth.shards.schema import CODECS, SHARD_GLOB, code_version
 from rainsynth.shards.writer import PlainPair, Provenance, write_shard
@@ -95,10 +94,10 @@ def import_pairs(
     rate of rain is NaN, so training on them takes the curriculum "uniform". Raises InputError for a picture without
     partner, a pair of two sizes, and pictures that are not 8-bit.
     """
-    check_choice(layout, ("auto", *LAYOUTS), "layout")
+    check_choice(layout, ("auto", *KNOWN), "layout")
     check_choice(profile, tuple(CODECS), "profile")
     layout = layout_of(folder) if layout == "auto" else layout
-    pairs = find_pairs(folder, LAYOUTS[layout])
+    pairs = find_pairs(folder, KNOWN[layout])
     config: dict[str, Any] = {"imported_from": folder.resolve().name, "layout": layout, "profile": profile}
     config |= {"fingerprints": fingerprints, "pairs": len(pairs)}
     names = _sha256("\n".join(pair.name for pair in pairs).encode())
@@ -143,7 +142,7 @@ def _parts(pairs: list[PairFiles]) -> Iterator[list[int]]:
 
 
 def _read(pair: PairFiles, index: int) -> PlainPair:
-    rainy, clean = read_photo(pair.rainy), read_photo(pair.target)
+    rainy, clean = pair.read()
     figures = {"rain_rate_mm_h": float("nan"), "psnr_y_db": float(psnr_y(rainy, clean))}
     return PlainPair(clean, rainy, {"index": index, "name": pair.name} | figures)
 
