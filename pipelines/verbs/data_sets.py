@@ -13,6 +13,8 @@ from pipelines.verbs.options import (
     show_table,
 )
 
+Layout = Annotated[str, typer.Option(help="auto, or a layout such as input-target, prenet, ddn, clean-rainy.")]
+
 verbs = typer.Typer()
 
 
@@ -69,7 +71,7 @@ def import_(
         Path, typer.Argument(help="Folder with input/ and target/, lq/ and gt/, or rain-N and norain-N.")
     ],
     to: Annotated[Path, typer.Option(help="Folder to write, new or empty.")],
-    layout: Annotated[str, typer.Option(help="auto, or a layout such as input-target, prenet, ddn, clean-rainy.")] = "auto",
+    layout: Layout = "auto",
     profile: Annotated[str, typer.Option(help="How shards are stored: default, small, fast or portable.")] = "default",
     fingerprints: Annotated[
         bool, typer.Option(help="Store by what check-leak knows each target again, 8 KiB of it.")
@@ -120,7 +122,7 @@ def audit(
         Path, typer.Argument(metavar="PAIRS", help="Folder of pairs in any layout, folder of shards, or one shard.")
     ],
     pairs: Annotated[int | None, typer.Option(help="Look at so many, evenly spread; all unless given.")] = None,
-    layout: Annotated[str, typer.Option(help="auto, or a layout such as input-target, prenet, ddn, clean-rainy.")] = "auto",
+    layout: Layout = "auto",
     json_file: Annotated[Path | None, typer.Option("--json", help="Write every figure there.")] = None,
     page: Annotated[Path | None, typer.Option("-o", "--html", help="Write a page with histograms there.")] = None,
 ) -> None:
