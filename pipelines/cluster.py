@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
@@ -138,7 +139,14 @@ class Crew:
         options: dict[str, Any] = {"threads_per_worker": 1, "dashboard_address": None, "silence_logs": logging.CRITICAL}
         options["memory_limit"] = 0  # a task's memory is bounded, and a worker that dask pauses for memory stays paused
         cluster = self._stack.enter_context(LocalCluster(n_workers=self._workers, **options))
-        return self._stack.enter_context(Client(cluster))
+        client = self._stack.enter_context(Client(cluster))
+        client.run(leave_ctrl_c_to_parent)
+        return client
+
+
+def leave_ctrl_c_to_parent() -> None:
+    """Make a worker process deaf to Ctrl-C: the process that started it hears it too, and ends its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _name(function: Callable[..., Any]) -> str:

@@ -7,10 +7,11 @@ import sys
 from rainsynth.checks import InputError
 
 EXIT_MISTAKE = 2
+EXIT_STOPPED = 130  # by Ctrl-C, as shells count it; typer ends with it without a word
 
 
 def main() -> None:
-    """Run the command line. Exit 0: success. 1: a check found a fault. 2: a user's mistake, told in one line."""
+    """Run the command line. Exit 0: success. 1: a check found a fault. 2: a user's mistake, a line. 130: Ctrl-C."""
     try:
         import typer
 
@@ -31,7 +32,7 @@ def main() -> None:
             )
         )
     except (typer.Abort, KeyboardInterrupt):
-        sys.exit(_mistake("stopped. What was finished is kept; --resume goes on where a verb has it."))
+        status = EXIT_STOPPED
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] in {"rainsynth", "mspfn", "pipelines"}:
             raise
@@ -41,12 +42,18 @@ def main() -> None:
             raise
         reason = f"{error.strerror}: {error.filename}" if error.filename else str(error)
         sys.exit(_mistake(f"a file could not be read or written: {reason}. What was published before is whole."))
+    if status == EXIT_STOPPED:
+        _say("stopped. What was finished is kept; --resume goes on where a verb has it.")
     sys.exit(status or 0)
 
 
 def _mistake(message: str) -> int:
-    print(f"rainsynth: {' '.join(message.split())}", file=sys.stderr)
+    _say(message)
     return EXIT_MISTAKE
+
+
+def _say(message: str) -> None:
+    print(f"rainsynth: {' '.join(message.split())}", file=sys.stderr)
 
 
 if __name__ == "__main__":

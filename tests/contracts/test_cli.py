@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -170,3 +174,35 @@ def test_rendering_a_data_set_needs_no_torch() -> None:
     code = "import sys, pipelines.cli, pipelines.generate, pipelines.verify, pipelines.inspect, pipelines.preview\n"
     code += "sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_ctrl_c_ends_a_verb_with_one_line_and_its_workers_with_it(photos: Path, tmp_path: Path) -> None:
+    words = ["generate", str(photos), "--preset", "heavy", "--samples", "100000", "--workers", "1", "--out", "out"]
+    command = [sys.executable, "-m", "pipelines.main", *words]
+    environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    deadline_s = time.monotonic() + 120
+    while not list(tmp_path.glob("out/shard-*.h5")) and time.monotonic() < deadline_s:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the verb and its workers
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == 130
+    assert said.splitlines()[-1].startswith("rainsynth: stopped. What was finished is kept")
+    assert "Traceback" not in said
+    while living(process.pid):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
+
+
+def living(group: int) -> list[psutil.Process]:
+    """Processes of a group that still run."""
+    found = []
+    for process in psutil.process_iter(["status"]):
+        try:
+            if os.getpgid(process.pid) == group and process.info["status"] != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except ProcessLookupError:
+            continue
+    return found
