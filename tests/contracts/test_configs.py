@@ -10,11 +10,12 @@ from mspfn.data_config import EVERY_CLASS
 from mspfn.train_config import TrainConfig
 from pipelines.config import load_config, plain_values
 from pipelines.generate_config import GenerateConfig
+from pipelines.study_config import CurriculumStudy
 from rainsynth.checks import InputError
 from rainsynth.preset_choice import PresetChoice
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-KINDS = {"generate": GenerateConfig, "train": TrainConfig}
+KINDS = {"generate": GenerateConfig, "train": TrainConfig, "study": CurriculumStudy}
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.stem)

@@ -1,0 +1,34 @@
+"""Verbs that compare ways of training over several seeds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.config import load_config
+from pipelines.progress import console
+from pipelines.verbs.options import Settings, show_table
+
+verbs, study = typer.Typer(), typer.Typer(help="Compare ways of training over several seeds.")
+verbs.add_typer(study, name="study")
+
+
+@study.command()
+def curriculum(
+    config: Annotated[Path, typer.Argument(help="YAML file under configs/study/.")],
+    out: Annotated[Path, typer.Option(help="Folder of the study, new or empty.")],
+    workers: Annotated[int, typer.Option(help="Runs at a time, each on one thread.")] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a study that was stopped.")] = False,
+    settings: Settings = None,
+) -> None:
+    """Compare curricula at equal steps, and report which should be the default."""
+    from pipelines.study import study_curricula
+    from pipelines.study_config import CurriculumStudy
+    from pipelines.study_report import HTML_NAME, consequence, difference_rows
+
+    loaded = load_config(CurriculumStudy, config, settings or ())
+    findings = study_curricula(loaded, out, workers=workers, resume=resume)
+    show_table(difference_rows(findings), f"PSNR-Y minus that of {findings.baseline}, dB")
+    console.print(f"{consequence(findings)} wrote {out / HTML_NAME}")
