@@ -12,7 +12,7 @@ import pickle
 import sys
 import zipfile
 import zlib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ class Checkpoint:
     optimizer       its state_dict
     counters        what the loop counts: running loss, skipped steps, best validation
     stage           the curriculum's stage, for people
+    pacing          what the curriculum follows of what the run has measured, as mspfn.pacing records it
     config          the run's resolved config
     log_bytes       length of log.jsonl at this step
     """
@@ -52,6 +53,7 @@ class Checkpoint:
     stage: str
     config: dict[str, Any]
     log_bytes: int
+    pacing: dict[str, Any] = field(default_factory=dict)
     code_version: str = rainsynth.__version__
 
 

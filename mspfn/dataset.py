@@ -1,4 +1,4 @@
-"""What the network sees next: the batch of a step, as a function of (seed, step) and of nothing else.
+"""What the network sees next: the batch of a step, by (seed, step) and by what its curriculum follows of the run.
 
 `TrainingPairs` draws windows from what is a `PairSource`: shards, PairFolder, RenderedPairs, or a Mixture of these;
 `Prefetcher` has them made ahead. They are 8-bit pictures, which mspfn.pixels makes into tensors.

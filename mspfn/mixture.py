@@ -8,12 +8,12 @@ from itertools import accumulate
 
 import numpy as np
 
-from mspfn.curriculum import SampleRates
 from mspfn.data_config import DataConfig, SourceConfig
 from mspfn.pair_folder import PairFolder
 from mspfn.pair_source import Pair, PairSource
 from mspfn.picture_cache import CACHE_BYTES
 from mspfn.rendered_pairs import RenderedPairs
+from mspfn.samples import Samples
 from rainsynth.shards import open_shards
 
 COLUMNS = [("height_px", np.int64), ("width_px", np.int64), ("rain_rate_mm_h", np.float64)]
@@ -22,7 +22,7 @@ COLUMNS = [("height_px", np.int64), ("width_px", np.int64), ("rain_rate_mm_h", n
 class Mixture:
     """Sources one after the other: len(), [i], .crop(i, top, left, size), .table with the columns that all share.
 
-    `rates` says how often each sample is drawn: a source by its weight, and every sample of a source alike.
+    `samples` says how often each sample is drawn: a source by its weight, and every sample of a source alike.
     """
 
     def __init__(self, sources: Sequence[PairSource], weights: Sequence[float]) -> None:
@@ -34,7 +34,7 @@ class Mixture:
             for name, _ in COLUMNS:
                 self.table[name][end - count : end] = source.table[name]
         share_of_one = np.asarray(weights, dtype=np.float64) / np.sum(weights) / counts
-        self.rates = SampleRates(
+        self.samples = Samples(
             self.table["rain_rate_mm_h"], np.repeat(share_of_one, counts), np.repeat(np.arange(len(counts)), counts)
         )
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import torch
 
-from mspfn.curriculum import CurriculumConfig
+from mspfn.curriculum_config import CurriculumConfig
 from mspfn.data_config import FOLDERS, FORBID_UNKNOWN_KEYS, DataConfig
 from mspfn.networks import build_network, predict
 from mspfn.optimizer import MAX_STEPS, OptimizerConfig
@@ -99,10 +99,9 @@ class TrainConfig:
         check_count(self.keep_checkpoints, 1, 1000, "keep_checkpoints")
         if self.stop_after_validations is not None:
             check_count(self.stop_after_validations, 1, MAX_STEPS, "stop_after_validations")
-            if all(getattr(self.data, name) is None for name in VALIDATION_FOLDERS):
-                raise InputError(
-                    "stop_after_validations must go with data.validation_shards or data.validation_pairs, got neither."
-                )
+            check_validated(self.data, "stop_after_validations")
+        if self.curriculum.gate is not None:
+            check_validated(self.data, "curriculum.gate")
 
     def resolved(self) -> dict[str, Any]:
         """Every value as JSON has it: nested dicts, lists for tuples."""
@@ -122,6 +121,12 @@ class TrainConfig:
                 if group.get(name) is not None:
                     group[name] = Path(group[name]).name
         return recorded
+
+
+def check_validated(data: DataConfig, name: str) -> None:
+    """Raise InputError, that names what asks for it, unless there is something to measure a network on."""
+    if all(getattr(data, folder) is None for folder in VALIDATION_FOLDERS):
+        raise InputError(f"{name} must go with data.validation_shards or data.validation_pairs, got neither.")
 
 
 def check_loss(loss: LossConfig, network: NetworkChoice, data: DataConfig) -> None:

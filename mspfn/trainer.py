@@ -20,6 +20,8 @@ import torch
 from torch import nn
 
 from mspfn.dataset import Prefetcher, TrainingPairs
+from mspfn.difficulty import graded_samples
+from mspfn.feedback import Feedback
 from mspfn.inference import inference_precision
 from mspfn.mixture import training_mixture, validation_mixture
 from mspfn.networks import Predictions, predict
@@ -52,7 +54,7 @@ class TrainResult:
     skipped_steps: int
 
 
-def train(
+def train(  # noqa: PLR0915  (the loop is one visible function)
     config: TrainConfig,
     out_dir: Path | str,
     *,
@@ -71,11 +73,11 @@ def train(
         pairs, validation = training_pairs(config, group), validation_set(config)
         state = TrainingState(config, device)
         run = RunFolder(out_dir, config.recorded(), resume=resume, writes=group.is_first)
-        log_bytes = go_on(state, run, group)
+        log_bytes, feedback = go_on(state, pairs, run, group), Feedback(pairs)
 
         with (
             run.log(log_bytes) as log,
-            Prefetcher(pairs.pictures, config.steps, config.data.workers) as batches,
+            prefetcher(pairs, config) as batches,
             listeners(report, config, run, state.step, group) as tell,
         ):
             while not state.finished:
@@ -94,7 +96,8 @@ def train(
                     share = len(batch.rainy) / samples
                     (share * total(parts)).backward()
                     losses = {name: losses.get(name, 0) + share * part.detach() for name, part in parts.items()}
-                group.add_up([*state.gradients, *losses.values()])
+                    feedback.note(predictions, batch)
+                group.add_up([*state.gradients, *losses.values(), *feedback.sums(state.step)])
                 norm = torch.nn.utils.clip_grad_norm_(state.parameters, config.optimizer.clip_norm).item()
                 loss_values = {name: value.item() for name, value in losses.items()}
                 loss_sum = sum(loss_values.values())
@@ -103,19 +106,20 @@ def train(
                     state.optimizer.step()
                     state.update_average()
                     state.counters.count_step(loss_values, norm)
+                    feedback.learn(state.step)
                 else:
                     log.write(skipped_record(state, loss_sum))
                 state.step += 1
 
                 record: dict[str, Any] = {}
                 if validation is not None and is_due(state, config.validate_every_steps):
-                    record = {"psnr_y_db": validate(validation, state, run, group)}
+                    record = {"psnr_y_db": validate(validation, state, pairs, run, group)}
                 if is_due(state, config.log_every_steps):
                     record = {**state.counters.take_means(), "learning_rate": learning_rate, "stage": stage, **record}
                 if record:
                     log.write({"step": state.step} | record)
                 if is_due(state, config.checkpoint_every_steps):
-                    run.save(state.checkpoint(stage, log.settle()))
+                    run.save(state.checkpoint(stage, pairs.pacing.recorded(), log.settle()))
                 step_s = perf_counter() - started_s
                 tell(Progress(state.step, config.steps, loss_sum, stage, samples, step_s, data_wait_s, record))
         run.save_weights(run.weights, state.average, about(state))
@@ -158,8 +162,9 @@ def training_pairs(config: TrainConfig, group: ProcessGroup) -> TrainingPairs:
         raise InputError(
             f"data.batch_size must be at least {group.count}, the number of processes, got {smallest_batch}."
         )
+    mixture = training_mixture(data, config.seed)
     return TrainingPairs(
-        training_mixture(data, config.seed),
+        mixture,
         patch_px=data.patch_px,
         batch_size=data.batch_size,
         steps=config.steps,
@@ -172,6 +177,15 @@ def training_pairs(config: TrainConfig, group: ProcessGroup) -> TrainingPairs:
         patch_schedule=data.patch_schedule,
         layers=as_loss_config(config.loss).needs_layers,
         rows=group.rows,
+        samples=group.ask_first(lambda: graded_samples(config.curriculum, mixture)),
+    )
+
+
+def prefetcher(pairs: TrainingPairs, config: TrainConfig) -> Prefetcher:
+    """Makes the batches of a run ahead; their windows are drawn in this process, which hears of the run."""
+    ahead_steps = pairs.pacing.most_ahead_steps
+    return Prefetcher(
+        pairs.pictures, config.steps, config.data.workers, draw=pairs.windows, most_ahead_steps=ahead_steps
     )
 
 
@@ -188,10 +202,13 @@ def validation_set(config: TrainConfig) -> ValidationSet | None:
     )
 
 
-def go_on(state: TrainingState, run: RunFolder, group: ProcessGroup) -> int:
+def go_on(state: TrainingState, pairs: TrainingPairs, run: RunFolder, group: ProcessGroup) -> int:
     """Take up the newest checkpoint of a run, if it has one; the length of the log in bytes at that step."""
     group.wait()  # until the first process has made the folder
-    log_bytes = state.restore(run.latest_checkpoint())
+    checkpoint = run.latest_checkpoint()
+    log_bytes = state.restore(checkpoint)
+    if checkpoint is not None:
+        pairs.pacing.restore(checkpoint.pacing)
     group.check_same(state.step, "step of the last checkpoint", "Do all processes see the same folder?")
     return log_bytes
 
@@ -234,12 +251,15 @@ def skipped_record(state: TrainingState, loss: float) -> dict[str, Any]:
     return {"step": state.step + 1, "skipped": f"loss {loss:g}" if not math.isfinite(loss) else "gradient not finite"}
 
 
-def validate(validation: ValidationSet, state: TrainingState, run: RunFolder, group: ProcessGroup) -> dict[str, float]:
-    """Measure the running mean of the weights and keep it in best.pt if none was better so far.
+def validate(
+    validation: ValidationSet, state: TrainingState, pairs: TrainingPairs, run: RunFolder, group: ProcessGroup
+) -> dict[str, float]:
+    """Measure the running mean of the weights, tell the curriculum, and keep it in best.pt if none was better so far.
 
     The first process measures, the others wait for it.
     """
     psnr_y_db = group.ask_first(lambda: validation.psnr_y_db(state.average))
+    pairs.pacing.hear_validation(state.step - 1, psnr_y_db["all"])
     if state.counters.count_validation(psnr_y_db["all"]):
         run.save_weights(run.best_weights, state.average, about(state) | {"psnr_y_db": psnr_y_db})
     return psnr_y_db

@@ -1,4 +1,4 @@
-"""Which windows of which samples make a batch: a function of (seed, step), and of nothing else.
+"""Which windows of which samples make a batch: a function of (seed, step), and of what a curriculum follows of the run.
 
 Nothing here needs PyTorch, so that processes that make batches do without it.
 """
@@ -12,13 +12,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
-from mspfn.curriculum import CurriculumConfig, check_rates, sample_probabilities, stage_name
+from mspfn.curriculum import sample_probabilities, window_at
+from mspfn.curriculum_check import check_samples
+from mspfn.curriculum_config import CurriculumConfig
 from mspfn.data_config import PatchStage
 from mspfn.degradations import Degradations, degraded
+from mspfn.difficulty import graded_samples
 from mspfn.mixture import as_mixture
+from mspfn.pacing import Pacing
 from mspfn.pair_folder import PairFolder
 from mspfn.pair_source import TARGETS, PairSource, target_of
 from mspfn.prefetch import PictureBatch
+from mspfn.samples import Samples
 from rainsynth.checks import InputError, check_choice, check_in_range
 
 LAYERS = ("streak_alpha16", "transmission16")  # what the mask and the veiled picture are made of
@@ -45,7 +50,11 @@ class TrainingPairs:
 
     `patch_schedule` changes side and number of the windows later on. With `layers` a batch also has the veiled pictures
     and the masks of the streaks. `rows` are those of the whole batch that are made here: every row follows from
-    (seed, step, row), so processes that share the work make the batch of one.
+    (seed, step, row), so processes that share the work make the batch of one. `samples` are those of the source with
+    the difficulty that the curriculum asks for, where they are at hand.
+
+    `pacing` is to hear what the curriculum follows. Copies in other processes do not hear it, so they are handed the
+    windows of a batch.
     """
 
     def __init__(
@@ -64,6 +73,7 @@ class TrainingPairs:
         patch_schedule: Sequence[PatchStage] = (),
         layers: bool = False,
         rows: slice = EVERY_ROW,
+        samples: Samples | None = None,
     ) -> None:
         check_choice(target, TARGETS, "target")
         check_in_range(clean_fraction, 0, 1, "clean_fraction")
@@ -72,7 +82,9 @@ class TrainingPairs:
         self.sizes = (PatchStage(from_progress=0.0, patch_px=patch_px, batch_size=batch_size), *patch_schedule)
         self.clean_fraction, self.degradations = clean_fraction, degradations or Degradations()
         self.height_px, self.width_px = self.source.table["height_px"], self.source.table["width_px"]
-        check_rates(curriculum, self.source.rates)
+        self.samples = graded_samples(curriculum, self.source) if samples is None else samples
+        check_samples(curriculum, self.samples)
+        self.pacing = Pacing(curriculum, steps)
         smallest_px = int(min(self.height_px.min(), self.width_px.min()))
         largest_px = max(size.patch_px for size in self.sizes)
         if largest_px > smallest_px:
@@ -82,13 +94,14 @@ class TrainingPairs:
         for part in self.source.sources if layers else ():
             check_layers(part)
 
-    def pictures(self, step: int) -> PictureBatch:
+    def pictures(self, step: int, windows: Windows | None = None) -> PictureBatch:
         """Rainy windows of a step and their targets, as 8-bit pictures (N, H, W, 3); this object's `rows` of them.
 
         With `layers` also the veiled pictures, and masks (N, H, W, 1), 255 where a streak covers the pixel, else 0.
+        `windows` are those of the step, where they are at hand.
         """
-        windows = list(zip(*self.windows(step), strict=True))
-        made = [self.row(step, row, *windows[row]) for row in range(len(windows))[self.rows]]
+        drawn = list(zip(*(windows or self.windows(step)), strict=True))
+        made = [self.row(step, row, *drawn[row]) for row in range(len(drawn))[self.rows]]
         return tuple(np.stack(pictures) for pictures in zip(*made, strict=True))
 
     def row(
@@ -107,9 +120,9 @@ class TrainingPairs:
         return pictures
 
     def windows(self, step: int) -> Windows:
-        """Where the whole batch of a step lies: a function of (seed, step), whatever was drawn before."""
+        """Where the whole batch of a step lies: a function of (seed, step) and of what `pacing` knows at that step."""
         rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(step,)))
-        probabilities = sample_probabilities(self.curriculum, self.progress(step), self.source.rates)
+        probabilities = sample_probabilities(self.curriculum, self.progress(step), self.samples, self.pacing.at(step))
         size = self.size(step)
         sample = rng.choice(len(probabilities), size=size.batch_size, p=probabilities)
         return Windows(
@@ -127,7 +140,11 @@ class TrainingPairs:
 
     def stage(self, step: int) -> str:
         """What the curriculum shows at a step, in words."""
-        return stage_name(self.curriculum, self.progress(step), self.source.rates)
+        return window_at(self.curriculum, self.progress(step), self.samples, self.pacing.at(step)).words
+
+    def bins(self, step: int) -> Int[np.ndarray, "n"]:
+        """Number of the bin of difficulty of each row of a step's whole batch; -1 where it is unknown."""
+        return self.samples.bins(self.curriculum.bins)[self.windows(step).sample]
 
     def progress(self, step: int) -> float:
         """How far training has come, 0 at its first step."""

@@ -100,8 +100,8 @@ class TrainingState:
             for average, buffer in zip(self.average.buffers(), self.network.buffers(), strict=True):
                 average.copy_(buffer)
 
-    def checkpoint(self, stage: str, log_bytes: int) -> Checkpoint:
-        """This state as a checkpoint holds it; valid until the next step."""
+    def checkpoint(self, stage: str, pacing: dict[str, Any], log_bytes: int) -> Checkpoint:
+        """This state as a checkpoint holds it, with the curriculum's; valid until the next step."""
         return Checkpoint(
             network=describe(self.network),
             weights=self.network.state_dict(),
@@ -112,6 +112,7 @@ class TrainingState:
             stage=stage,
             config=self.config.recorded(),
             log_bytes=log_bytes,
+            pacing=pacing,
         )
 
     def restore(self, checkpoint: Checkpoint | None) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from torch import nn
 
+from mspfn.difficulty import centre_window
 from mspfn.inference import derain
-from mspfn.pair_source import Pair, PairSource, target_of
+from mspfn.pair_source import PairSource, target_of
 from rainsynth.metrics import psnr_y
 from rainsynth.presets import RAIN_CLASSES, UNKNOWN_CLASS, rain_class
 
@@ -45,10 +46,3 @@ def samples_by_class(rain_rate_mm_h: np.ndarray, count: int) -> dict[str, list[i
             positions = np.linspace(0, len(members) - 1, min(count, len(members))).round().astype(int)
             chosen[name] = members[positions].tolist()
     return chosen
-
-
-def centre_window(source: PairSource, sample: int, crop_px: int) -> Pair:
-    """The middle of a sample, `crop_px` a side or as much as there is."""
-    height_px, width_px = (int(source.table[sample][name]) for name in ("height_px", "width_px"))
-    size = min(crop_px, height_px, width_px)
-    return source.crop(sample, (height_px - size) // 2, (width_px - size) // 2, size)

@@ -44,7 +44,7 @@ def write_page(
         *(_class_row(out, name, kept, figures) for name in RAIN_CLASSES if name in figures["per_class"]),
         "<h2>Training, from light to heavy</h2>",
         _figure(
-            "pictures/training_curve.png", "Loss (negative PSNR) by step; grey lines mark the curriculum's stages."
+            "pictures/training_curve.png", "Loss (negative PSNR) by step, and below it the curriculum's stages by name."
         ),
         "<h2>What a sample holds</h2>",
         _layers(out, held_out),

@@ -5,22 +5,19 @@ from __future__ import annotations
 import json
 import os
 import platform
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from multiprocessing import parent_process
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from torch import nn
 
 from mspfn.checkpoint import load_weights, write_whole
+from mspfn.child_process import become_worker
 from mspfn.curriculum import CurriculumConfig
 from mspfn.dataset import TrainingPairs
 from mspfn.inference import derain
@@ -183,7 +180,7 @@ def shown_rates(pairs: TrainingPairs) -> list[dict[str, Any]]:
 
 def follows_validation(curriculum: CurriculumConfig) -> bool:
     """Whether what is shown depends on validation, that is on the study's pictures."""
-    return getattr(curriculum, "gate", None) is not None
+    return curriculum.gate is not None
 
 
 def machine_name() -> str:
@@ -200,9 +197,7 @@ def run_in_process(run: Run, parent: Connection) -> None:
     ("step", (step, note)) | ("mistake", message) | ("done", ""). Ctrl-C is the parent's to hear; where the parent ends,
     this process does too, however it ended.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=end_with_parent, daemon=True).start()
-    cv2.setNumThreads(1)
+    become_worker()
     torch.set_num_threads(1)
     try:
         make_run(run, lambda step, note: parent.send(("step", (step, note))))
@@ -210,11 +205,3 @@ def run_in_process(run: Run, parent: Connection) -> None:
         parent.send(("mistake", str(error)))
     else:
         parent.send(("done", ""))
-
-
-def end_with_parent() -> None:
-    """Wait for the parent's end, a killed one's too, and leave."""
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)

@@ -1,8 +1,7 @@
-"""`rainsynth train`: a training run with progress on the screen, and its curve as a picture."""
+"""`rainsynth train`: a training run with progress on the screen."""
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from mspfn.reports import Progress, Rate
 from mspfn.train_config import TrainConfig
 from mspfn.trainer import TrainResult, train
 from pipelines.progress import Advance, console, progress
+from pipelines.training_curve import plot_curve
 
 CURVE_NAME = "training_curve.png"
 
@@ -63,38 +63,3 @@ class Screen:
 
     def __exit__(self, *_: object) -> None:
         self._open.close()
-
-
-def plot_curve(run: Path, picture: Path) -> None:
-    """Loss and validation PSNR of a run by step, with the curriculum's stages above, as a PNG."""
-    from matplotlib.figure import Figure
-
-    records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    losses = [(record["step"], record["loss"]) for record in records if record.get("loss") is not None]
-    scores = [(record["step"], record["psnr_y_db"]["all"]) for record in records if "psnr_y_db" in record]
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    axes = figure.subplots()
-    if losses:
-        axes.plot(*zip(*losses, strict=True), color="tab:blue", linewidth=1.2)
-    axes.set(xlabel="step", ylabel="loss")
-    axes.grid(alpha=0.3)
-    for step, stage in _stage_marks(records):
-        axes.axvline(step, color="0.7", linewidth=0.8)
-        axes.annotate(stage, (step, 1.0), xycoords=("data", "axes fraction"), fontsize=7, rotation=30, va="bottom")
-    if scores:
-        right = axes.twinx()
-        right.plot(*zip(*scores, strict=True), color="tab:orange", marker="o", markersize=3)
-        right.set_ylabel("validation PSNR-Y [dB]")
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(picture, dpi=110)
-
-
-def _stage_marks(records: list[dict], most: int = 8) -> list[tuple[int, str]]:
-    """Steps at which the curriculum's stage changed, thinned to `most`; the first and the last stay."""
-    changes: list[tuple[int, str]] = []
-    for record in records:
-        if "stage" in record and (not changes or changes[-1][1] != record["stage"]):
-            changes.append((record["step"], record["stage"]))
-    if len(changes) <= most:
-        return changes
-    return [changes[round(place * (len(changes) - 1) / (most - 1))] for place in range(most)]

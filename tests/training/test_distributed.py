@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import test_feedback
 import torch
+from test_feedback import stages_of
 from test_trainer import everything_config, fake_shards, files_of, log_of, one_thread, tiny_config  # noqa: F401
 
 from mspfn.process_group import ProcessGroup, is_first_process
@@ -23,7 +25,7 @@ PROCESSES = 2
 RUN = """
 import os, sys
 sys.path.insert(0, {tests!r})
-import test_trainer as tests
+import test_feedback as tests
 from mspfn import mixture, trainer
 mixture.open_shards = tests.sets_in_memory().__getitem__
 tests.torch.set_num_threads(1)
@@ -121,6 +123,20 @@ def test_a_run_of_two_processes_one_of_which_is_killed_makes_the_files_of_one_le
     assert kills.count(True) >= 2
     run_to_the_end(run_script(EVERYTHING, tmp_path / "killed"))
     assert files_of(tmp_path / "killed") == files_of(tmp_path / "alone")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", ["gated_config(80)", "self_paced_config(80)"])
+def test_processes_that_follow_their_own_measurements_agree_and_survive_a_kill(tmp_path, run_script, config):
+    run_to_the_end(run_script(config, tmp_path / "alone"))
+    assert len(set(stages_of(tmp_path / "alone"))) > 2
+    assert run_and_kill(run_script(config, tmp_path / "killed"), 1, 45, 0.02)
+    run_to_the_end(run_script(config, tmp_path / "killed"))
+    assert files_of(tmp_path / "killed") == files_of(tmp_path / "alone")
+    train(getattr(test_feedback, config.split("(")[0])(80), tmp_path / "one")
+    assert stages_of(tmp_path / "one") == stages_of(tmp_path / "alone")
+    one, two = ([record["loss"] for record in log_of(tmp_path / name)] for name in ("one", "alone"))
+    np.testing.assert_allclose(two, one, atol=1e-4)
 
 
 @pytest.mark.slow

@@ -60,7 +60,7 @@ def test_config_opens_every_kind_of_source_and_the_short_form_opens_the_same(tmp
     )
     found = training_mixture(DataConfig(sources=sources), seed=1)
     assert [type(source) for source in found.sources] == [RenderedPairs, FakeShards, PairFolder]
-    np.testing.assert_allclose(np.bincount(found.rates.source, found.rates.share), [0.5, 0.3, 0.2])
+    np.testing.assert_allclose(np.bincount(found.samples.source, found.samples.share), [0.5, 0.3, 0.2])
     options = {"patch_px": 24, "batch_size": 8, "steps": 9, "seed": 1}
     batch = TrainingPairs(found, curriculum=CurriculumConfig(name="light-to-heavy"), **options).pictures(0)
     assert [picture.shape for picture in batch] == [(8, 24, 24, 3)] * 2

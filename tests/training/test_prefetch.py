@@ -61,6 +61,34 @@ def test_the_next_batch_is_made_before_it_is_asked_for_and_none_beyond_the_end()
     assert made == [0, 1, 2]
 
 
+@pytest.mark.parametrize(("workers", "most_ahead_steps", "ahead"), [(0, None, 1), (0, 0, 0), (0, 7, 1), (2, 3, 3)])
+def test_batches_are_drawn_in_turn_in_this_process_and_no_further_ahead_than_is_known(workers, most_ahead_steps, ahead):
+    drawn = []
+
+    def draw(step):
+        drawn.append(step)
+        return step, os.getpid()
+
+    options = {"draw": draw, "most_ahead_steps": most_ahead_steps}
+    with Prefetcher(handed_on, steps=9, workers=workers, **options) as batches:
+        for step in range(9):
+            assert batches.take(step) == (step, (step, os.getpid()))
+            assert drawn == list(range(min(step + ahead + 1, 9)))
+
+
+def handed_on(step, drawn):
+    return step, drawn
+
+
+def test_workers_make_the_windows_that_they_are_handed():
+    pairs = Pictures().pairs
+    with Prefetcher(pairs.pictures, steps=9, workers=1, draw=lambda step: pairs.windows(step + 20)) as batches:
+        for step in range(2):
+            found, expected = batches.take(step), pairs.pictures(step, pairs.windows(step + 20))
+            assert all(np.array_equal(picture, twin) for picture, twin in zip(found, expected, strict=True))
+            assert not np.array_equal(found[1], pairs.pictures(step)[1])
+
+
 def test_the_error_of_a_batch_is_handed_on():
     with Prefetcher(Pictures(), steps=9) as batches, pytest.raises(InputError, match="shard must be whole"):
         batches.take(FAULTY_STEP)
