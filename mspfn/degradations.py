@@ -7,14 +7,13 @@ exact. The target keeps none of it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from io import BytesIO
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from mspfn.pair_source import SRGB8
 from rainsynth.checks import InputError, check_count, check_in_range
+from rainsynth.sensor import through_jpeg
 
 JPEG_BLOCK_PX = 8  # side of the blocks that JPEG codes one by one
 
@@ -66,9 +65,7 @@ def degraded(picture_srgb8: SRGB8, degradations: Degradations, rng: np.random.Ge
 def jpeg_of_part(picture_srgb8: SRGB8, quality: int, down: int, right: int) -> SRGB8:
     """A part of a JPEG picture: the blocks of its file begin `down` and `right` pixels before the part's corner."""
     whole = np.pad(picture_srgb8, ((down, 0), (right, 0), (0, 0)), mode="edge")
-    file = BytesIO()
-    Image.fromarray(whole).save(file, "JPEG", quality=quality)
-    return np.asarray(Image.open(file))[down:, right:]
+    return through_jpeg(whole, quality)[down:, right:]
 
 
 def _check_range(limits: Range | None, low: float, high: float, name: str) -> None:

@@ -43,11 +43,11 @@ NOT_IN_RAINSYNTH = {
 # A transform of albumentations declares its arguments as a pydantic model.
 KNOWN_TO_AUGMENT = {"albumentations", "pydantic"}
 KNOWN_TO_MSPFN = {
-    "shards", "metrics", "render", "named_rain", "lookalikes", "presets", "preset_choice", "scene", "sample",
+    "shards", "metrics", "render", "named_rain", "lookalikes", "presets", "preset_choice", "scene", "sample", "sensor",
     "checks", "pictures",
 }  # fmt: skip
 SRGB_CONSTANTS = {12.92, 1.055, 0.04045, 0.0031308}  # IEC 61966-2-1
-HOMES_OF_SRGB = {"rainsynth/color.py", "mspfn/dataset.py"}
+HOMES_OF_SRGB = {"rainsynth/color.py"}
 
 
 def modules(package: str) -> list[Path]:
