@@ -20,10 +20,11 @@ from typing import NamedTuple
 import torch
 
 from mspfn.networks import predict
+from mspfn.objective import training_precision
 from mspfn.pixels import unit_pictures
 from mspfn.reports import Progress
 from mspfn.train_config import DataConfig, NetworkChoice, TrainConfig
-from mspfn.trainer import train, training_precision
+from mspfn.trainer import train
 from mspfn.training_loss import Batch, as_loss_config, in_float32, loss_parts, total
 from mspfn.training_pairs import TrainingPairs
 from mspfn.training_state import TrainingState

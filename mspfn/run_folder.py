@@ -1,6 +1,6 @@
 """The folder of a training run: its config, log, checkpoints and weights, and when one may be written to.
 
-config.json   log.jsonl   checkpoints/step-00001000.pt ...   best.pt   weights.pt
+config.json   log.jsonl   checkpoints/step-00001000.pt ...   best.pt   weights.pt   accepted.pt (with a guard)
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class RunFolder:
         self.path = Path(path)
         self.checkpoints, self.log_path = self.path / "checkpoints", self.path / "log.jsonl"
         self.weights, self.best_weights = self.path / "weights.pt", self.path / "best.pt"
+        self.accepted = self.path / "accepted.pt"
         self.config, self.writes = config, writes
         if not writes:
             return
@@ -60,6 +61,11 @@ class RunFolder:
         """Write `weights` or `best_weights`."""
         if self.writes:
             save_weights(path, network, about=about)
+
+    def publish_accepted(self) -> None:
+        """Hand out the last weights that a guard let pass."""
+        if self.writes:
+            write_whole(self.weights, self.accepted.read_bytes())
 
     def _remove_old_checkpoints(self) -> None:
         for path in self._checkpoint_paths()[: -self.config["keep_checkpoints"]]:

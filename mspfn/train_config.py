@@ -11,6 +11,8 @@ import torch
 
 from mspfn.curriculum_config import CurriculumConfig
 from mspfn.data_config import FOLDERS, FORBID_UNKNOWN_KEYS, DataConfig
+from mspfn.guard import GuardConfig
+from mspfn.mean_teacher import UnpairedConfig
 from mspfn.networks import build_network, predict
 from mspfn.optimizer import MAX_STEPS, OptimizerConfig
 from mspfn.training_loss import Batch, LossConfig, NameOrConfig, as_loss_config, loss_parts
@@ -57,6 +59,8 @@ class TrainConfig:
     device                  "auto": a CUDA device if there is one
     compile                 let torch.compile rewrite the network, with a C++ compiler. Measured for mspfn-tiny in
                             bfloat16 on one core: a step takes 0.83 of the time, after 46 s at the start of a run
+    unpaired                rainy photographs without clean versions, learned from beside the pairs; None: none
+    guard                   end the run where it loses what the first weights could do; None: never
     stop_after_validations  end the run after so many validations in a row without a better PSNR; None: never
     keep_checkpoints        how many of the last checkpoints stay
     tensorboard             write what the log holds, and the speed, for TensorBoard too
@@ -70,6 +74,8 @@ class TrainConfig:
     curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     loss: Annotated[LossConfig | str, NameOrConfig()] = "charbonnier-edge"
+    unpaired: UnpairedConfig | None = None
+    guard: GuardConfig | None = None
     accumulate: int = 1
     ema_decay: float = 0.999
     seed: int = 0
@@ -102,6 +108,10 @@ class TrainConfig:
             check_validated(self.data, "stop_after_validations")
         if self.curriculum.gate is not None:
             check_validated(self.data, "curriculum.gate")
+        if self.guard is not None:
+            check_validated(self.data, "guard")
+        if self.unpaired is not None and not self.ema_decay:
+            raise InputError("ema_decay must be more than 0 with unpaired, got 0. The running mean is the teacher.")
 
     def resolved(self) -> dict[str, Any]:
         """Every value as JSON has it: nested dicts, lists for tuples."""
@@ -116,7 +126,8 @@ class TrainConfig:
         """
         recorded = self.resolved()
         del recorded["data"]["workers"], recorded["tensorboard"]
-        for group in (recorded["data"], *recorded["data"]["sources"]):
+        unpaired = [recorded["unpaired"]] if recorded["unpaired"] else []
+        for group in (recorded["data"], *recorded["data"]["sources"], *unpaired):
             for name in (*FOLDERS, *VALIDATION_FOLDERS):
                 if group.get(name) is not None:
                     group[name] = Path(group[name]).name

@@ -17,44 +17,46 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from torch import nn
 
-from mspfn.dataset import Prefetcher, TrainingPairs
+from mspfn.curriculum_config import CurriculumConfig
+from mspfn.dataset import Prefetcher, RenderedPairs, TrainingPairs
 from mspfn.difficulty import graded_samples
 from mspfn.feedback import Feedback
-from mspfn.inference import inference_precision
+from mspfn.guard import breach
 from mspfn.mixture import training_mixture, validation_mixture
-from mspfn.networks import Predictions, predict
+from mspfn.objective import Objective
 from mspfn.optimizer import learning_rate_at
-from mspfn.pixels import unit_pictures
-from mspfn.prefetch import PictureBatch
 from mspfn.process_group import ProcessGroup, process_group
 from mspfn.reports import Progress, TensorBoardLog, check_tensorboard
 from mspfn.run_folder import RunFolder
 from mspfn.train_config import TrainConfig
-from mspfn.training_loss import Batch, as_loss_config, in_float32, loss_parts, total
+from mspfn.training_loss import as_loss_config
 from mspfn.training_state import TrainingState
 from mspfn.validation import ValidationSet
 from rainsynth.checks import InputError
 
 MAX_SKIPPED_IN_A_ROW = 100
+UNPAIRED_SEED = 2**63  # beyond every seed of a config: photographs without pairs have draws of their own
 
-Forward = Callable[[nn.Module, torch.Tensor], Predictions]
 Report = Callable[[Progress], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainResult:
-    """What a run leaves: `weights`, the running mean at its end, and `best_weights` if it was validated."""
+    """What a run leaves: `weights`, the running mean at its end, and `best_weights` if it was validated.
+
+    With a guard `weights` is the last running mean that the guard let pass, and `breach` what it did not, if anything.
+    """
 
     weights: Path
     best_weights: Path | None
     best_psnr_y_db: float | None
     steps: int
     skipped_steps: int
+    breach: str = ""
 
 
-def train(  # noqa: PLR0915  (the loop is one visible function)
+def train(
     config: TrainConfig,
     out_dir: Path | str,
     *,
@@ -68,16 +70,17 @@ def train(  # noqa: PLR0915  (the loop is one visible function)
     """
     check_machine(config)
     with process_group(config.device) as group:
-        device, precision = group.device, training_precision(config.precision, group.device)
-        forward, loss = forward_pass(config), as_loss_config(config.loss)
         pairs, validation = training_pairs(config, group), validation_set(config)
-        state = TrainingState(config, device)
+        state, feedback = TrainingState(config, group.device), Feedback(pairs)
+        objective = Objective(config, state, feedback, group.device)
         run = RunFolder(out_dir, config.recorded(), resume=resume, writes=group.is_first)
-        log_bytes, feedback = go_on(state, pairs, run, group), Feedback(pairs)
+        log_bytes = go_on(state, pairs, run, group)
+        measure_start(validation, state, run, group)
 
         with (
             run.log(log_bytes) as log,
             prefetcher(pairs, config) as batches,
+            unpaired_prefetcher(config, group) as unpaired,
             listeners(report, config, run, state.step, group) as tell,
         ):
             while not state.finished:
@@ -88,15 +91,7 @@ def train(  # noqa: PLR0915  (the loop is one visible function)
                 learning_rate = learning_rate_at(state.step, config.steps, config.optimizer)
 
                 state.optimizer.zero_grad(set_to_none=True)
-                losses: dict[str, torch.Tensor] = {}
-                for batch in parts_of(pictures, config.accumulate, device):
-                    with torch.autocast(device.type, precision, enabled=precision != torch.float32):
-                        predictions = forward(state.network, batch.rainy)
-                    parts = loss_parts(loss, in_float32(predictions), batch)
-                    share = len(batch.rainy) / samples
-                    (share * total(parts)).backward()
-                    losses = {name: losses.get(name, 0) + share * part.detach() for name, part in parts.items()}
-                    feedback.note(predictions, batch)
+                losses = objective.gradients(pictures, samples, unpaired.take(state.step) if unpaired else None)
                 group.add_up([*state.gradients, *losses.values(), *feedback.sums(state.step)])
                 norm = torch.nn.utils.clip_grad_norm_(state.parameters, config.optimizer.clip_norm).item()
                 loss_values = {name: value.item() for name, value in losses.items()}
@@ -113,7 +108,7 @@ def train(  # noqa: PLR0915  (the loop is one visible function)
 
                 record: dict[str, Any] = {}
                 if validation is not None and is_due(state, config.validate_every_steps):
-                    record = {"psnr_y_db": validate(validation, state, pairs, run, group)}
+                    record = validate(validation, state, pairs, run, group)
                 if is_due(state, config.log_every_steps):
                     record = {**state.counters.take_means(), "learning_rate": learning_rate, "stage": stage, **record}
                 if record:
@@ -122,7 +117,10 @@ def train(  # noqa: PLR0915  (the loop is one visible function)
                     run.save(state.checkpoint(stage, pairs.pacing.recorded(), log.settle()))
                 step_s = perf_counter() - started_s
                 tell(Progress(state.step, config.steps, loss_sum, stage, samples, step_s, data_wait_s, record))
-        run.save_weights(run.weights, state.average, about(state))
+        if config.guard is None:
+            run.save_weights(run.weights, state.average, about(state))
+        else:
+            run.publish_accepted()
         group.wait()  # until the weights are there
     return TrainResult(
         weights=run.weights,
@@ -130,12 +128,8 @@ def train(  # noqa: PLR0915  (the loop is one visible function)
         best_psnr_y_db=state.counters.best_psnr_y_db,
         steps=state.step,
         skipped_steps=state.counters.skipped_steps,
+        breach=state.counters.breach,
     )
-
-
-def training_precision(name: str, device: torch.device) -> torch.dtype:
-    """Number format of the network's inner products; weights, loss and optimiser are float32 always."""
-    return inference_precision(device) if name == "auto" else getattr(torch, name)
 
 
 def check_machine(config: TrainConfig) -> None:
@@ -149,19 +143,10 @@ def check_machine(config: TrainConfig) -> None:
         check_tensorboard()
 
 
-def forward_pass(config: TrainConfig) -> Forward:
-    """How the network is run: as it is written, or as torch.compile rewrites it."""
-    return torch.compile(predict, dynamic=False) if config.compile else predict
-
-
 def training_pairs(config: TrainConfig, group: ProcessGroup) -> TrainingPairs:
     """The data of a run, as far as it is this process's to make."""
     data = config.data
-    smallest_batch = min(stage.batch_size for stage in data.patch_stages)
-    if smallest_batch < group.count:
-        raise InputError(
-            f"data.batch_size must be at least {group.count}, the number of processes, got {smallest_batch}."
-        )
+    check_processes(min(stage.batch_size for stage in data.patch_stages), "data.batch_size", group)
     mixture = training_mixture(data, config.seed)
     return TrainingPairs(
         mixture,
@@ -189,6 +174,34 @@ def prefetcher(pairs: TrainingPairs, config: TrainConfig) -> Prefetcher:
     )
 
 
+@contextmanager
+def unpaired_prefetcher(config: TrainConfig, group: ProcessGroup) -> Iterator[Prefetcher | None]:
+    """Makes the windows of photographs without pairs ahead, if a config has any: under more rain, and as they are."""
+    if config.unpaired is None:
+        yield None
+        return
+    unpaired = config.unpaired
+    check_processes(unpaired.batch_size, "unpaired.batch_size", group)
+    seed = config.seed + UNPAIRED_SEED
+    pairs = TrainingPairs(
+        RenderedPairs(unpaired.photographs, unpaired.presets, seed=seed),
+        patch_px=unpaired.patch_px,
+        batch_size=unpaired.batch_size,
+        steps=config.steps,
+        seed=seed,
+        curriculum=CurriculumConfig(),
+        rows=group.rows,
+    )
+    with Prefetcher(pairs.pictures, config.steps, config.data.workers) as batches:
+        yield batches
+
+
+def check_processes(smallest_batch: int, name: str, group: ProcessGroup) -> None:
+    """Raise InputError unless every process has a row of every batch."""
+    if smallest_batch < group.count:
+        raise InputError(f"{name} must be at least {group.count}, the number of processes, got {smallest_batch}.")
+
+
 def validation_set(config: TrainConfig) -> ValidationSet | None:
     """What a run is measured on while it trains, if anything."""
     data, source = config.data, validation_mixture(config.data)
@@ -199,6 +212,7 @@ def validation_set(config: TrainConfig) -> ValidationSet | None:
         samples_per_class=data.validation_samples_per_class,
         crop_px=data.validation_crop_px,
         target=data.target,
+        dry=config.guard is not None,
     )
 
 
@@ -227,13 +241,6 @@ def listeners(
             yield lambda progress: (report(progress), tensorboard(progress))  # type: ignore[func-returns-value]
 
 
-def parts_of(pictures: PictureBatch, count: int, device: torch.device) -> Iterator[Batch]:
-    """A batch of 8-bit pictures as tensors, in `count` parts, or as many as it has rows."""
-    tensors = [unit_pictures(stack).to(device) for stack in pictures]
-    for part in zip(*(tensor.tensor_split(min(count, len(tensor))) for tensor in tensors), strict=True):
-        yield Batch(*part)
-
-
 def is_due(state: TrainingState, every_steps: int) -> bool:
     """Whether something that happens every so many steps happens after this one; after the last it always does."""
     return state.step % every_steps == 0 or state.finished
@@ -251,18 +258,32 @@ def skipped_record(state: TrainingState, loss: float) -> dict[str, Any]:
     return {"step": state.step + 1, "skipped": f"loss {loss:g}" if not math.isfinite(loss) else "gradient not finite"}
 
 
+def measure_start(validation: ValidationSet | None, state: TrainingState, run: RunFolder, group: ProcessGroup) -> None:
+    """For a guard: what the network can do before its first step. These weights are the first that pass."""
+    if validation is None or state.config.guard is None or state.counters.start_psnr_y_db is not None:
+        return
+    state.counters.start_psnr_y_db = group.ask_first(lambda: validation.psnr_y_db(state.average))
+    run.save_weights(run.accepted, state.average, about(state))
+
+
 def validate(
     validation: ValidationSet, state: TrainingState, pairs: TrainingPairs, run: RunFolder, group: ProcessGroup
-) -> dict[str, float]:
-    """Measure the running mean of the weights, tell the curriculum, and keep it in best.pt if none was better so far.
+) -> dict[str, Any]:
+    """Measure the running mean of the weights, tell curriculum and guard, and keep it if none was better so far.
 
-    The first process measures, the others wait for it.
+    The first process measures, the others wait for it. Returns what goes into the log.
     """
     psnr_y_db = group.ask_first(lambda: validation.psnr_y_db(state.average))
     pairs.pacing.hear_validation(state.step - 1, psnr_y_db["all"])
     if state.counters.count_validation(psnr_y_db["all"]):
         run.save_weights(run.best_weights, state.average, about(state) | {"psnr_y_db": psnr_y_db})
-    return psnr_y_db
+    if state.config.guard is None or state.counters.start_psnr_y_db is None:
+        return {"psnr_y_db": psnr_y_db}
+    state.counters.breach = breach(state.config.guard, state.counters.start_psnr_y_db, psnr_y_db)
+    if state.counters.breach:
+        return {"psnr_y_db": psnr_y_db, "guard": state.counters.breach}
+    run.save_weights(run.accepted, state.average, about(state) | {"psnr_y_db": psnr_y_db})
+    return {"psnr_y_db": psnr_y_db}
 
 
 def about(state: TrainingState) -> dict[str, Any]:

@@ -20,7 +20,9 @@ from rainsynth.checks import InputError
 class Counters:
     """What the loop counts: sums since the last line of the log, skipped steps, and how validations went.
 
-    sums    of each part of the loss by its name, and of "gradient_norm", over `taken` steps
+    sums                of each part of the loss by its name, and of "gradient_norm", over `taken` steps
+    start_psnr_y_db     validation before the first step, which a guard compares with; None without a guard
+    breach              what a guard has found lost; "" for nothing
     """
 
     sums: dict[str, float] = field(default_factory=dict)
@@ -29,6 +31,8 @@ class Counters:
     skipped_in_a_row: int = 0
     best_psnr_y_db: float | None = None
     validations_without_gain: int = 0
+    start_psnr_y_db: dict[str, float] | None = None
+    breach: str = ""
 
     def count_step(self, parts: dict[str, float], gradient_norm: float) -> None:
         """Note the loss of a step that was taken, by its parts, and the length of its gradient before clipping."""
@@ -73,10 +77,10 @@ class TrainingState:
 
     @property
     def finished(self) -> bool:
-        """Whether all steps were taken, or validation has stopped gaining for as long as the config lets it."""
+        """Whether all steps were taken, validation has gained nothing for as long as it may, or a guard broke."""
         patience = self.config.stop_after_validations
         out_of_patience = patience is not None and self.counters.validations_without_gain >= patience
-        return self.step >= self.config.steps or out_of_patience
+        return self.step >= self.config.steps or out_of_patience or bool(self.counters.breach)
 
     @property
     def gradients(self) -> list[Tensor]:

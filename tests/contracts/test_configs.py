@@ -15,12 +15,16 @@ from rainsynth.checks import InputError
 from rainsynth.preset_choice import PresetChoice
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-KINDS = {"generate": GenerateConfig, "train": TrainConfig, "study": CurriculumStudy}
+KINDS = {"generate": GenerateConfig, "train": TrainConfig, "adapt": TrainConfig, "study": CurriculumStudy}
+# What a verb's options add to its config.
+GIVEN = {
+    "adapt": {"data__photographs": "a", "data__validation_shards": "b", "unpaired__photographs": "c"},
+}
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.stem)
 def test_every_config_loads_and_opens_with_its_command(path: Path) -> None:
-    load_config(KINDS[path.parent.name], path)
+    load_config(KINDS[path.parent.name], path, **GIVEN.get(path.parent.name, {}))
     opening = path.read_text().splitlines()[:2]
     assert all(line.startswith("#") for line in opening)
     assert f"rainsynth {path.parent.name}" in opening[1]

@@ -22,7 +22,7 @@ from test_trainer import (  # noqa: F401  (test_distributed starts scripts that 
     train_until_killed,
 )
 
-from mspfn import trainer, training_pairs
+from mspfn import objective, trainer, training_pairs
 from mspfn.curriculum_config import CurriculumConfig, CurriculumStage, Gate
 from mspfn.networks import predict
 from mspfn.pacing import Pacing
@@ -137,7 +137,7 @@ def test_errors_of_bins_are_those_of_their_rows(tmp_path, monkeypatch, accumulat
 
 def test_a_skipped_step_tells_nothing(tmp_path, monkeypatch):
     heard = errors_heard(monkeypatch)
-    monkeypatch.setattr(trainer, "loss_parts", infinite_loss)
+    monkeypatch.setattr(objective, "loss_parts", infinite_loss)
     train(self_paced_config(2), tmp_path / "run")
     assert heard == []
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 from fake_shards import FakeShards
 
-from mspfn import derain, load_weights, mixture, reports, trainer
+from mspfn import derain, load_weights, mixture, objective, reports, trainer
 from mspfn.checkpoint import save_weights
 from mspfn.curriculum import CurriculumConfig
 from mspfn.data_config import DataConfig, PatchStage, SourceConfig
@@ -210,7 +210,7 @@ def test_parts_of_the_loss_are_logged_by_name_and_add_up(tmp_path):
 @pytest.mark.parametrize("calls", [4, 16], ids=str)
 def test_a_run_killed_between_parts_of_a_batch_makes_the_files_of_one_that_was_left_alone(tmp_path, monkeypatch, calls):
     train(everything_config(9), tmp_path / "alone")
-    left, real = [calls], trainer.loss_parts
+    left, real = [calls], objective.loss_parts
 
     def deadly(*arguments):
         left[0] -= 1
@@ -219,7 +219,7 @@ def test_a_run_killed_between_parts_of_a_batch_makes_the_files_of_one_that_was_l
         return real(*arguments)
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(trainer, "loss_parts", deadly)
+        patch.setattr(objective, "loss_parts", deadly)
         train(everything_config(9), tmp_path / "killed")
     train(everything_config(9), tmp_path / "killed", resume=True)
     assert files_of(tmp_path / "killed") == files_of(tmp_path / "alone")
@@ -337,7 +337,7 @@ def test_a_loss_that_is_not_finite_is_skipped_and_logged_and_training_goes_on(tm
         difference = (predictions.derained - batch.target).abs().mean()
         return {"picture": difference * (math.nan if len(calls) in (2, 5) else 1)}
 
-    monkeypatch.setattr(trainer, "loss_parts", faulty)
+    monkeypatch.setattr(objective, "loss_parts", faulty)
     result = train(tiny_config(), tmp_path / "run")
     log = log_of(tmp_path / "run")
     assert [record for record in log if "skipped" in record] == [
@@ -354,7 +354,7 @@ def infinite_loss(_, predictions, batch):
 
 
 def test_a_skipped_step_leaves_weights_and_their_mean_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(trainer, "loss_parts", infinite_loss)
+    monkeypatch.setattr(objective, "loss_parts", infinite_loss)
     network = load_weights(train(tiny_config(1), tmp_path / "run").weights)
     untrained = TrainingState(tiny_config(1), torch.device("cpu")).network
     for weight, first in zip(network.parameters(), untrained.parameters(), strict=True):
@@ -363,7 +363,7 @@ def test_a_skipped_step_leaves_weights_and_their_mean_alone(tmp_path, monkeypatc
 
 def test_training_that_only_skips_stops(tmp_path, monkeypatch):
     monkeypatch.setattr(trainer, "MAX_SKIPPED_IN_A_ROW", 4)
-    monkeypatch.setattr(trainer, "loss_parts", infinite_loss)
+    monkeypatch.setattr(objective, "loss_parts", infinite_loss)
     with pytest.raises(InputError, match=r"^loss and gradient must be finite, got 4 steps .* Lower optimizer.learning"):
         train(tiny_config(), tmp_path / "run")
 

@@ -1,0 +1,105 @@
+"""`rainsynth adapt`: a trained network goes on learning for another place, under a guard over what it can do already.
+
+What a place shows is known from rainy photographs without clean versions, from a config of rain that was fitted to
+them, or both. Clean photographs, on which the network's own rain falls as before, keep it from forgetting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mspfn.checkpoint import about_weights
+from mspfn.data_config import EVERY_CLASS
+from mspfn.train_config import TrainConfig
+from mspfn.trainer import TrainResult
+from pipelines.config import load_config, read_yaml
+from pipelines.generate_config import GenerateConfig
+from pipelines.study_config import EvaluationConfig
+from pipelines.study_evaluation import check_apart, evaluation_shards
+from pipelines.train import run_training
+from rainsynth.checks import InputError
+from rainsynth.preset_choice import PresetChoice
+
+VALIDATION_NAME = "validation"  # folder beside a run, with the pictures that its guard looks at
+
+Rain = Sequence[PresetChoice]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adaptation:
+    """What a network is adapted to, and from.
+
+    weights         file or bundled name of the trained network
+    photographs     folder of clean photographs, for its own rain and for fitted rain
+    held_out        folder of other clean photographs, for the guard
+    rainy           folder of rainy photographs of the place, without clean versions; None: none
+    fitted          config of rain that was fitted to the place, as `rainsynth fit` writes it; None: none
+    """
+
+    weights: str
+    photographs: Path
+    held_out: Path
+    rainy: Path | None = None
+    fitted: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.rainy is None and self.fitted is None:
+            raise InputError("adapt must have --to RAINY_PHOTOGRAPHS or --fitted FITTED.yaml, got neither.")
+
+
+def adapt(wanted: Adaptation, config: Path, out: Path, *, settings: Sequence[str] = (), resume: bool) -> TrainResult:
+    """Train on from `wanted.weights` into the folder `out`, as the YAML file `config` says; see mspfn.trainer.train.
+
+    The guard's pictures are rendered once, into a folder beside `out`.
+    """
+    held_out = EvaluationConfig(photographs=str(wanted.held_out))
+    shards = out.with_name(f"{out.name}-{VALIDATION_NAME}")
+    resolved = load_config(TrainConfig, config, settings, **given(wanted, read_yaml(config), shards / "evaluation"))
+    check_apart(resolved.data, held_out)
+    evaluation_shards(held_out, shards)
+    return run_training(resolved, out, resume=resume)
+
+
+def given(wanted: Adaptation, values: dict[str, Any], shards: Path) -> dict[str, Any]:
+    """The values of a training config that follow from what is wanted, by "group__name"; `values` are the file's.
+
+    The network's own rain and its target are those that the file names, else what its weights say they were trained on.
+    """
+    known = about_weights(wanted.weights)
+    trained_on = known.get("about", {}).get("config", {}).get("data", {}) | values.get("data", {})
+    found: dict[str, Any] = {
+        "network__name": known["network"]["name"],
+        "network__overrides": known["network"]["config"],
+        "network__start_weights": wanted.weights,
+        "data__target": trained_on.get("target", "clean"),
+        "data__photographs": str(wanted.photographs),
+        "data__validation_shards": str(shards),
+    }
+    own = trained_on.get("presets") or [asdict(part) for part in EVERY_CLASS]
+    fitted = [asdict(part) for part in fitted_rain(wanted.fitted)] if wanted.fitted else []
+    found["data__presets"] = half_and_half(own, fitted) if fitted else own
+    if wanted.rainy is None:
+        found["unpaired"] = None
+    else:
+        found |= {"unpaired__photographs": str(wanted.rainy), "unpaired__presets": fitted or own}
+    return found
+
+
+def fitted_rain(path: Path) -> Rain:
+    """The mixture of a config of generated data."""
+    values = read_yaml(path)
+    values["data"] = {"photographs": "any"}  # only its rain is asked for
+    return load_config(GenerateConfig, None, (), **values).mixture
+
+
+def half_and_half(own: list[dict[str, Any]], fitted: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Two mixtures as one, each drawn from as often as the other."""
+
+    def weighted(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        total = sum(part.get("weight", 1.0) for part in parts)
+        return [part | {"weight": part.get("weight", 1.0) / total} for part in parts]
+
+    return weighted(own) + weighted(fitted)

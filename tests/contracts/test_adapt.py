@@ -1,0 +1,101 @@
+"""A trained network learns on for another place, and never ends far below where it began."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mspfn.checkpoint import about_weights, load_weights, save_weights
+from mspfn.networks import build_network
+from pipelines.adapt import Adaptation, fitted_rain, given, half_and_half
+from rainsynth.checks import InputError
+from rainsynth.pictures import write_picture
+
+CONFIG = Path(__file__).parents[2] / "configs" / "adapt" / "another_place.yaml"
+TRAINED_ON = {"config": {"data": {"target": "veiled", "presets": [{"preset": "light", "weight": 3.0}]}}}
+QUICK = ["steps=3", "validate_every_steps=2", "optimizer.warmup_steps=1", "data.patch_px=16", "unpaired.patch_px=16"]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Clean photographs, others that are held out, rainy ones, fitted rain, and weights."""
+    rng = np.random.default_rng(0)
+    for folder in ("clean", "others", "rainy"):
+        for name in ("a.png", "b.png"):
+            write_picture(tmp_path / folder / name, rng.integers(0, 256, (300, 300, 3), dtype=np.uint8))
+    (tmp_path / "fitted.yaml").write_text(
+        "data: {photographs: x}\nsamples: 10\nmixture: [{preset: heavy, weight: 4}, {preset: windy, weight: 12}]\n"
+    )
+    network = build_network("mspfn-demo", fine_fusion_units=1, channels=8)
+    save_weights(tmp_path / "weights.pt", network, about=TRAINED_ON)
+    return tmp_path
+
+
+def wanted(place: Path, **changes: object) -> Adaptation:
+    values = {"weights": str(place / "weights.pt"), "photographs": place / "clean", "held_out": place / "others"}
+    return Adaptation(**values | {"rainy": place / "rainy"} | changes)  # type: ignore[arg-type]
+
+
+def test_the_network_its_rain_and_its_target_are_those_of_the_weights(place: Path) -> None:
+    values = given(wanted(place), {}, place / "shards")
+    assert values["network__overrides"]["channels"] == 8
+    assert (values["data__target"], values["data__presets"]) == ("veiled", [{"preset": "light", "weight": 3.0}])
+    assert values["unpaired__presets"] == values["data__presets"]
+
+
+def test_what_the_config_names_goes_before_what_the_weights_say(place: Path) -> None:
+    values = given(wanted(place), {"data": {"target": "clean", "presets": [{"preset": "heavy"}]}}, place / "shards")
+    assert (values["data__target"], values["data__presets"]) == ("clean", [{"preset": "heavy"}])
+
+
+def test_fitted_rain_is_half_of_the_pairs_and_all_that_is_added_to_rainy_photographs(place: Path) -> None:
+    values = given(wanted(place, fitted=place / "fitted.yaml"), {}, place / "shards")
+    shares = {part["preset"]: part["weight"] for part in values["data__presets"]}
+    assert shares == pytest.approx({"light": 1, "heavy": 0.25, "windy": 0.75})
+    assert [part["preset"] for part in values["unpaired__presets"]] == ["heavy", "windy"]
+
+
+def test_without_rainy_photographs_nothing_is_learned_without_pairs(place: Path) -> None:
+    values = given(wanted(place, rainy=None, fitted=place / "fitted.yaml"), {}, place / "shards")
+    assert values["unpaired"] is None
+    with pytest.raises(InputError, match="--to RAINY_PHOTOGRAPHS or --fitted"):
+        wanted(place, rainy=None)
+
+
+def test_a_mixture_keeps_its_proportions_beside_another() -> None:
+    parts = half_and_half([{"preset": "light"}, {"preset": "heavy"}], [{"preset": "windy", "weight": 7.0}])
+    assert [part["weight"] for part in parts] == [0.5, 0.5, 1.0]
+
+
+def test_a_config_of_rain_that_is_wrong_is_refused(place: Path) -> None:
+    (place / "fitted.yaml").write_text("mixture: [{preset: hevy}]\nsamples: 1\n")
+    with pytest.raises(InputError, match="got 'hevy'"):
+        fitted_rain(place / "fitted.yaml")
+
+
+def test_adapt_writes_weights_of_the_same_network_and_goes_on_where_it_was_stopped(
+    place: Path, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    words = ["adapt", CONFIG, "--weights", place / "weights.pt", "--photographs", place / "clean"]
+    words += ["--held-out", place / "others", "--to", place / "rainy", "--out", place / "there"]
+    words += [word for setting in QUICK for word in ("--set", setting)]
+    code, said, error = run(*words)
+    assert (code, error.count("\n")) == (0, 0), error
+    assert "after 3 steps" in said
+    assert about_weights(place / "there" / "weights.pt")["network"] == about_weights(place / "weights.pt")["network"]
+    load_weights(place / "there" / "weights.pt")
+    before = (place / "there" / "weights.pt").read_bytes()
+    assert run(*words, "--resume")[0] == 0
+    assert (place / "there" / "weights.pt").read_bytes() == before
+
+
+def test_held_out_photographs_that_are_trained_on_are_refused(
+    place: Path, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    words = ["adapt", CONFIG, "--weights", place / "weights.pt", "--photographs", place / "clean", "--to"]
+    code, _, error = run(*words, place / "rainy", "--held-out", place / "clean", "--out", place / "there")
+    assert (code, "a.png" in error) == (2, True)
+    assert not (place / "there").exists()
