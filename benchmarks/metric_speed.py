@@ -4,17 +4,20 @@
 
 Pairs are 512x512, decoded before. One thread, by CPU time; turns alternate, medians over the turns. scikit-image gets
 the same Y and the settings that count the same windows (left out if absent). Then 1,000 pairs of ours by the clock,
-decoding them from PNG among it, in as many processes as the machine has cores.
+decoding them from PNG among it, in as many processes as the machine has cores; and `rainsynth evaluate` on a folder of
+100 results.
 """
 
 from __future__ import annotations
 
 import io
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from pathlib import Path
 from statistics import median
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -23,9 +26,13 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from pipelines.evaluate import compare, find_pairs, results
+from pipelines.evaluation.ahead import usable_cores
+from pipelines.evaluation.figures import ALWAYS
 from rainsynth.metrics import METRICS, SSIM_SIGMA_PX, luma, psnr_y, ssim_y
 
 SIDE_PX, ROUNDS, PAIRS = 512, 15, 1000
+COMMAND_PAIRS = 100
 Pair = tuple[np.ndarray, np.ndarray]
 
 
@@ -103,6 +110,26 @@ def by_the_clock(pair: Pair) -> None:
     )
 
 
+def whole_command(pair: Pair) -> None:
+    """`rainsynth evaluate --results` on PNG files, PSNR-Y and SSIM-Y before and after and harm; threads as it has."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        for part, picture in zip(("input", "target", "results"), (*pair, cv2.blur(pair[0], (3, 3))), strict=True):
+            (folder / part).mkdir()
+            for index in range(COMMAND_PAIRS):
+                (folder / part / f"{index}.png").write_bytes(_png(picture))
+        start, cpu_start = time.perf_counter(), time.process_time()
+        pairs = find_pairs(folder)
+        compare(pairs, results([f"results={folder / 'results'}"], pairs), metrics=ALWAYS)
+        taken, cpu_s = time.perf_counter() - start, time.process_time() - cpu_start
+    cores = usable_cores()
+    print(f"\nevaluate --results, {COMMAND_PAIRS} pairs: {COMMAND_PAIRS / taken:.0f} pairs/s in {cores} threads")
+    print(
+        f"of which a pair takes {1e3 * cpu_s / COMMAND_PAIRS:.1f} ms of CPU time: "
+        f"{cores * COMMAND_PAIRS / cpu_s:.0f} pairs/s if alone"
+    )
+
+
 def _call(name: str, pair: Pair) -> float:
     return METRICS[name](*pair)
 
@@ -128,6 +155,7 @@ def main() -> None:
     beside_peers(pair)
     every_metric(pair)
     by_the_clock(pair)
+    whole_command(pair)
 
 
 if __name__ == "__main__":

@@ -1,40 +1,129 @@
-"""`rainsynth evaluate`: how close derained pictures come to their targets."""
+"""`rainsynth evaluate`: how close derained pictures come to their targets, and what else a method does to them.
+
+    pictures = find_pairs(path, target, set_name)            # or find_photographs(folder)
+    methods = [*networks(weights), *results(folders, pictures)]
+    outcome = compare(pictures, methods, report=folder)
+
+Parts are in `pipelines.evaluation`.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import Bool, UInt8
-
+from pipelines.benchmark_sets import version_remark
+from pipelines.evaluation.ahead import usable_cores
+from pipelines.evaluation.figures import DEFAULT_METRICS, RAINY, Row, judge_pair
+from pipelines.evaluation.files import as_json, write_figures, write_rows
+from pipelines.evaluation.measure import Keep, clean_psnr_db, measure
+from pipelines.evaluation.methods import Method, check_names, networks, results
+from pipelines.evaluation.pairs import Pair, Picture, Pictures, find_pairs, find_photographs
+from pipelines.evaluation.real_rain import judge_photograph
+from pipelines.evaluation.report import Section, new_report
+from pipelines.evaluation.summary import (
+    Summary,
+    figure_table,
+    gain_table,
+    harm_table,
+    is_paired,
+    layer_table,
+    method_table,
+    real_table,
+    summary_of,
+    worst_table,
+)
 from pipelines.progress import progress
-from rainsynth.checks import InputError, check_choice
-from rainsynth.metrics import psnr_rgb, psnr_y, ssim_rgb, ssim_y
-from rainsynth.pictures import list_photos, read_photo
-from rainsynth.presets import RAIN_CLASSES, rain_class
-from rainsynth.shards.reader import ShardSet, open_shards
-from rainsynth.shards.schema import SHARD_GLOB
 
-Picture = UInt8[np.ndarray, "h w 3"]
-METRICS = {"psnr_y": psnr_y, "ssim_y": ssim_y, "psnr_rgb": psnr_rgb, "ssim_rgb": ssim_rgb}
-EQUAL_DB = 100.0  # PSNR that equal pictures count with in means and files, instead of infinity
-TARGETS = ("clean", "veiled")
+__all__ = [
+    "Outcome",
+    "Pair",
+    "compare",
+    "evaluate",
+    "figure_table",
+    "find_pairs",
+    "find_photographs",
+    "networks",
+    "read_pairs",
+    "results",
+    "write_figures",
+    "write_rows",
+]
+
+FIGURES_NOTE = "PSNR in dB, SSIM up to 1, against the target: of the rainy picture, then of the derained one."
+LAYER_NOTE = (
+    "PSNR-Y inside streaks, in the veil beside them and in the dry rest, and what part of the squared error left in "
+    "the derained picture lies there; means over the pictures that have such a place."
+)
+HARM_NOTE = (
+    "Clean in: PSNR-Y of derained clean pictures against themselves, 100 dB where nothing changed. The rest is outside "
+    "the rain, where the rainy picture is its target: mean absolute change [codes], mean change of luma [codes, below "
+    "0: darker] and of a* (green to red) and b* (blue to yellow), and the energy of gradients over the target's (below "
+    "1: detail was smoothed away)."
+)
+REAL_NOTE = (
+    "Nobody knows these photographs without rain. Streak energy left: 1 is all, 0 none; rest kept: SSIM-Y with the "
+    "photograph where no streak is, 1 is all. Blur leaves no streak either, and does not keep the rest."
+)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Pair:
-    """A rainy picture, its target and the clean photograph; shards know the class of rain and where streaks are."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What an evaluation found: figures of every method, picture by picture and summed up; and what was odd."""
 
-    name: str
-    rainy_srgb8: Picture
-    target_srgb8: Picture
-    clean_srgb8: Picture
-    rain_class: str = ""
-    streak_mask: Bool[np.ndarray, "h w"] | None = None
+    rows: dict[str, list[Row]]
+    summaries: dict[str, Summary]
+    remarks: list[str] = field(default_factory=list)
+
+    def sections(self) -> list[Section]:
+        """Tables for the command line and the report."""
+        if not is_paired(next(iter(self.rows.values()))):
+            worst = Section("Most streaks left", worst_table(self.summaries))
+            return [Section("Real rain", real_table(self.summaries), REAL_NOTE), worst]
+        alone, layers = len(self.summaries) == 1, layer_table(self.summaries)
+        return [
+            Section(
+                "Figures",
+                figure_table(*self.summaries.values()) if alone else method_table(self.summaries),
+                FIGURES_NOTE,
+            ),
+            Section("Gain in PSNR-Y, dB", gain_table(self.summaries), "Over pictures: mean, median and worst."),
+            *([Section("By layer of the rain", layers, LAYER_NOTE)] if layers else []),
+            Section("Harm", harm_table(self.summaries), HARM_NOTE),
+            Section("Least gain", worst_table(self.summaries)),
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, for a file; figures of a single method are at the top."""
+        return as_json(self.summaries, {"remarks": self.remarks})
+
+
+def compare(
+    pictures: Pictures[Any],
+    methods: Sequence[Method],
+    *,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    masks: bool = True,
+    threads: int | None = None,
+    report: Path | None = None,
+    title: str = "Evaluation",
+) -> Outcome:
+    """Figures of methods side by side, on pairs or on photographs without truth; the same on any number of threads.
+
+    `masks` off leaves out what depends on where rain is. `report` is a folder to write, new or empty. Raises InputError
+    for methods of one name and for what cannot be measured.
+    """
+    check_names(methods)
+    threads = usable_cores() if threads is None else threads
+    if report is None:
+        return _measured(pictures, methods, metrics, masks, threads, None)
+    with new_report(report) as under_way:
+        outcome = _measured(pictures, methods, metrics, masks, threads, under_way.keep)
+        under_way.finish(title, outcome.sections(), pictures, methods, outcome.rows)
+    return outcome
 
 
 def evaluate(
@@ -42,105 +131,45 @@ def evaluate(
     pairs: Iterator[Pair],
     count: int,
     keep: Callable[[Pair, Picture], None] | None = None,
-) -> dict[str, Any]:
-    """Figures of `restore` over pairs: per picture, per class of rain and over all; `keep` sees every result.
-
-    PSNR [dB] and SSIM on Y as MATLAB computes them and on RGB, of the rainy and of the derained picture. Where streaks
-    are known, PSNR-Y within the streak mask too. Equal pictures count as 100 dB.
-    """
+) -> Summary:
+    """Figures of `restore` alone over pairs, as `compare` has them of a method; `keep` sees every result."""
     rows = []
     with progress("evaluate", count) as advance:
         for pair in pairs:
             derained = restore(pair.rainy_srgb8)
-            rows.append(_figures(pair, derained))
+            rows.append(judge_pair(pair)(derained))
             if keep is not None:
                 keep(pair, derained)
             advance()
-    classes = {name: [row for row in rows if row["class"] == name] for name in RAIN_CLASSES}
-    per_class = {name: means(part) for name, part in classes.items() if part}
-    return means(rows) | {"per_class": per_class, "per_picture": rows}
+    return summary_of(rows)
 
 
 def read_pairs(path: Path, target: str) -> tuple[Iterator[Pair], int]:
-    """Pairs of a folder of shards, or of a folder with `input/` and `target/` of equal names, and their number."""
-    check_choice(target, TARGETS, "target")
-    if path.is_file() or any(path.glob(SHARD_GLOB)):
-        shards = open_shards(path)
-        return _shard_pairs(shards, target), len(shards)
-    if not (path / "input").is_dir() or not (path / "target").is_dir():
-        raise InputError(f"--pairs must be a folder of shards, or hold input/ and target/, got {str(path)!r}.")
-    names = [photo.relative_to(path / "input") for photo in list_photos(path / "input")]
-    lonely = [name for name in names if not (path / "target" / name).exists()]
-    if lonely:
-        raise InputError(f"{path / 'target' / lonely[0]} must exist beside its input, got nothing there.")
-    return _folder_pairs(path, names), len(names)
+    """Pairs of a folder of shards or of pictures one after the other, and their number."""
+    pairs = find_pairs(path, target)
+    return iter(pairs), len(pairs)
 
 
-def means(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean of every figure over pictures, and their number; a figure that some lack is averaged over the others."""
-    names = [name for name in rows[0] if name not in ("name", "class")]
-    columns = {name: [row[name] for row in rows if row[name] is not None] for name in names}
-    return {"pictures": len(rows)} | {name: float(np.mean(values)) for name, values in columns.items() if values}
+def _measured(
+    pictures: Pictures[Any],
+    methods: Sequence[Method],
+    metrics: Sequence[str],
+    masks: bool,
+    threads: int,
+    keep: Keep | None,
+) -> Outcome:
+    real = not pictures.truth
+    judge = partial(judge_photograph, masks=masks) if real else partial(judge_pair, metrics=metrics, masks=masks)
+    rows = measure(pictures, methods, judge, threads=threads, keep=keep)
+    clean = {} if real else clean_psnr_db(pictures, methods)
+    summaries = {name: summary_of(lines, clean.get(name, ())) for name, lines in rows.items()}
+    return Outcome(rows=rows, summaries=summaries, remarks=[*pictures.remarks, *_version(pictures, summaries)])
 
 
-def write_figures(path: Path, figures: dict[str, Any]) -> None:
-    """Write figures as JSON, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(figures, indent=1) + "\n")
-    part.replace(path)
-
-
-def figure_table(summary: dict[str, Any]) -> list[dict[str, str]]:
-    """The figures as rows of text: one per class of rain, then all."""
-    groups = {**summary["per_class"], "all": summary}
-    return [{"rain": name, "pictures": str(group["pictures"])} | _texts(group) for name, group in groups.items()]
-
-
-def _texts(group: dict[str, Any]) -> dict[str, str]:
-    texts = {}
-    for name, title, form in (
-        ("psnr_y", "PSNR-Y", ".2f"),
-        ("psnr_y_streaks", "in streaks", ".2f"),
-        ("ssim_y", "SSIM-Y", ".4f"),
-        ("psnr_rgb", "PSNR-RGB", ".2f"),
-    ):
-        if f"{name}_rainy" in group:
-            before, after = group[f"{name}_rainy"], group[f"{name}_derained"]
-            texts[title] = f"{before:{form}} -> {after:{form}}"
-    return texts
-
-
-def _figures(pair: Pair, derained: Picture) -> dict[str, Any]:
-    row: dict[str, Any] = {"name": pair.name, "class": pair.rain_class}
-    for state, picture in (("rainy", pair.rainy_srgb8), ("derained", derained)):
-        for name, metric in METRICS.items():
-            row[f"{name}_{state}"] = min(metric(picture, pair.target_srgb8), EQUAL_DB)
-        if pair.streak_mask is not None:
-            some = bool(pair.streak_mask.any())
-            inside = psnr_y(picture, pair.target_srgb8, pair.streak_mask) if some else None
-            row[f"psnr_y_streaks_{state}"] = None if inside is None else min(inside, EQUAL_DB)
-    return row
-
-
-def _shard_pairs(shards: ShardSet, target: str) -> Iterator[Pair]:
-    for index in range(len(shards)):
-        sample = shards[index]
-        yield Pair(
-            name=f"sample {sample.parameters['index']}",
-            rainy_srgb8=sample.rainy_srgb8,
-            target_srgb8=sample.clean_srgb8 if target == "clean" else sample.veiled_srgb8,
-            clean_srgb8=sample.clean_srgb8,
-            rain_class=rain_class(sample.parameters["rain_rate_mm_h"]),
-            streak_mask=sample.streak_mask if "streak_alpha16" in shards.layer_names(index) else None,
-        )
-
-
-def _folder_pairs(path: Path, names: list[Path]) -> Iterator[Pair]:
-    for name in names:
-        rainy, target = read_photo(path / "input" / name), read_photo(path / "target" / name)
-        if rainy.shape != target.shape:
-            raise InputError(
-                f"{path / 'input' / name} must have its target's size {target.shape[:2]}, got {rainy.shape[:2]}."
-            )
-        yield Pair(name.as_posix(), rainy, target, target)
+def _version(pictures: Pictures[Any], summaries: dict[str, Summary]) -> list[str]:
+    """What makes the pictures another version of the set that was named, if anything does."""
+    if pictures.benchmark is None:
+        return []
+    first = next(iter(summaries.values()))
+    remark = version_remark(pictures.benchmark, len(pictures), first[f"psnr_y_{RAINY}"], first[f"ssim_y_{RAINY}"])
+    return [remark] if remark else []

@@ -1,4 +1,4 @@
-"""Verbs that train networks, use them and measure them."""
+"""Verbs that train networks and use them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ import typer
 
 from pipelines.config import load_config
 from pipelines.progress import console
-from pipelines.verbs.options import (
-    Settings,
-    show_table,
-)
+from pipelines.verbs.options import Settings
 from rainsynth.checks import InputError
 
 DEFAULT_WEIGHTS: Any = ...  # typer's word for an option that must be given: no weights are bundled
@@ -85,25 +82,3 @@ def derain(
     else:
         told = derain_input(source, output, derainer, batch=batch, compare=compare, skip_broken=skip_broken, crf=crf)  # type: ignore[arg-type]
     console.print(told, markup=False)
-
-
-@verbs.command()
-def evaluate(
-    weights: Annotated[str, typer.Option(help="File of weights, such as RUN/weights.pt.")],
-    pairs: Annotated[Path, typer.Option(help="Folder of shards, or with input/ and target/.")],
-    target: Annotated[str, typer.Option(help="For shards: clean (all rain gone) or veiled (streaks gone).")] = "clean",
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write every figure there.")] = None,
-) -> None:
-    """PSNR and SSIM on Y as MATLAB computes them, and on RGB, over pairs."""
-    from mspfn.checkpoint import load_weights
-    from mspfn.inference import derain as take_rain_off
-    from pipelines.evaluate import evaluate as measure
-    from pipelines.evaluate import figure_table, read_pairs, write_figures
-
-    network = load_weights(weights)
-    found, count = read_pairs(pairs, target)
-    figures = measure(lambda rainy: take_rain_off(rainy, network), found, count)
-    show_table(figure_table(figures))
-    if json_file is not None:
-        write_figures(json_file, figures)
-        console.print(f"wrote {json_file}")

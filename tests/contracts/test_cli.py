@@ -71,7 +71,7 @@ MISTAKES = {
     "training on a cut shard": (["train", "cut.yaml", "--out", "out"], "must be a whole rainsynth shard"),
     "preview of nothing": (["preview", "absent.jpg", "-o", "sheet.png"], "absent.jpg must be a picture file"),
     "weights that are none": (["derain", "photos", "-o", "out", "--weights", "bad.yaml"], "bad.yaml"),
-    "pairs without target": (["evaluate", "--weights", "weights.pt", "--pairs", "photos"], "input/ and target/"),
+    "pairs without target": (["evaluate", "--weights", "weights.pt", "--pairs", "photos"], "as input/NAME and target/"),
 }
 
 
@@ -128,7 +128,7 @@ def test_evaluate_writes_the_figures_of_paired_folders(photos: Path, weights: Pa
     assert figures["psnr_y_derained"] == pytest.approx(psnr_y(derained, target))
     Image.fromarray(target[:20]).save(tmp_path / "pairs" / "target" / "1.png")
     code, _, error = run("evaluate", "--weights", weights, "--pairs", tmp_path / "pairs")
-    assert (code, "1.png must have its target's size" in error) == (2, True)
+    assert (code, "input/1.png must have the size of" in error) == (2, True)
 
 
 def test_generate_train_and_evaluate_go_together(photos: Path, tmp_path: Path, run: Run) -> None:
