@@ -9,6 +9,7 @@ from mspfn.process_group import is_first_process
 from mspfn.reports import Progress, Rate
 from mspfn.train_config import TrainConfig
 from mspfn.trainer import TrainResult, train
+from pipelines.cost import counted_cost
 from pipelines.progress import Advance, console, progress
 from pipelines.training_curve import plot_curve
 
@@ -16,14 +17,14 @@ CURVE_NAME = "training_curve.png"
 
 
 def run_training(config: TrainConfig, out: Path, *, resume: bool) -> TrainResult:
-    """Train with progress on the screen; see mspfn.trainer.train. Leaves the training curve beside the weights.
+    """Train with progress on the screen; see mspfn.trainer.train. Leaves training curve and cost beside the weights.
 
     Under `torchrun` the first process speaks for all.
     """
     if not is_first_process():
         console.quiet = True
         return train(config, out, resume=resume)
-    with Screen() as screen:
+    with counted_cost(out), Screen() as screen:
         result = train(config, out, resume=resume, report=screen.show)
     plot_curve(out, out / CURVE_NAME)
     speed = screen.whole.take()

@@ -1,0 +1,33 @@
+"""What a run cost is kept beside what it made, over all its parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.cost import Cost, add_cost, cost_of, counted_cost, machine_name
+from rainsynth.checks import InputError
+
+
+def test_parts_of_a_run_add_up(tmp_path: Path) -> None:
+    add_cost(tmp_path, 10, 15)
+    add_cost(tmp_path, 2.5, 3)
+    assert cost_of(tmp_path) == Cost(machine=machine_name(), seconds=12.5, processor_s=18)
+
+
+def test_a_run_that_is_stopped_has_cost_something(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), counted_cost(tmp_path):
+        sum(range(3_000_000))
+        raise KeyboardInterrupt
+    cost = cost_of(tmp_path)
+    assert cost is not None and cost.processor_s > 0
+
+
+def test_a_run_that_is_refused_leaves_a_folder_as_it_was(tmp_path: Path) -> None:
+    with pytest.raises(InputError), counted_cost(tmp_path):
+        raise InputError("out must be new.")
+    assert not list(tmp_path.iterdir())
+    with counted_cost(tmp_path / "absent"):
+        pass
+    assert not list(tmp_path.iterdir())
