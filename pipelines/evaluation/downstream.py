@@ -6,6 +6,7 @@ All on pictures that ship inside scikit-image and scikit-learn, in rendered rain
 from __future__ import annotations
 
 import difflib
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
@@ -222,8 +223,8 @@ def inliers(one: Picture, other: Picture, homography: Float[np.ndarray, "3 3"]) 
 
 
 def can_read() -> bool:
-    """Whether pytesseract is installed."""
-    return find_spec("pytesseract") is not None
+    """Whether pytesseract is installed, and the program that it runs."""
+    return find_spec("pytesseract") is not None and shutil.which("tesseract") is not None
 
 
 def reading(states: dict[str, Restored]) -> dict[str, dict[str, float]]:

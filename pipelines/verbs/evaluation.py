@@ -81,7 +81,7 @@ def _downstream(weights: list[str], json_file: Path | None) -> None:
     figures = downstream(run.networks(weights))
     show_table(downstream_table(figures), "stereo, feature matches and reading")
     if figures["reading_skipped"]:
-        console.print("reading was skipped: pytesseract is not installed")
+        console.print("reading was skipped: it needs the program tesseract, and pip install 'rainsynth[ocr]'")
     if json_file is not None:
         run.write_figures(json_file, figures)
         console.print(f"wrote {json_file}")

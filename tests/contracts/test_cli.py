@@ -177,13 +177,14 @@ def test_rendering_a_data_set_needs_no_torch() -> None:
 
 
 def test_ctrl_c_ends_a_verb_with_one_line_and_its_workers_with_it(photos: Path, tmp_path: Path) -> None:
-    words = ["generate", str(photos), "--preset", "heavy", "--samples", "100000", "--workers", "1", "--out", "out"]
+    words = ["generate", str(photos), "--preset", "heavy", "--samples", "5000", "--workers", "1", "--out", "out"]
+    words += ["--set", "samples_per_shard=2"]
     command = [sys.executable, "-m", "pipelines.main", *words]
     environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
     process = subprocess.Popen(
         command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    deadline_s = time.monotonic() + 120
+    deadline_s = time.monotonic() + 300
     while not list(tmp_path.glob("out/shard-*.h5")) and time.monotonic() < deadline_s:
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the verb and its workers

@@ -1,0 +1,43 @@
+"""Weights that come with the package: those of a run in half precision, with what a reader must know of them.
+
+    python docs/pack_weights.py NAME=RUN --card TEXT.md
+
+NAME is what `load_weights` will know them by; an older file of that name is replaced. The file says of itself on what
+it was trained (its config, with folders by their last names), for how long and where, and carries the card: a text on
+data, figures and limits. The card also goes into mspfn/weights/NAME.md, for people.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from mspfn.checkpoint import BUNDLED_WEIGHTS, about_weights, load_weights, save_weights, write_whole
+from pipelines.cost import cost_of
+from rainsynth.checks import InputError
+
+
+def main() -> None:
+    """Write the file and the card."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", metavar="NAME=RUN")
+    parser.add_argument("--card", type=Path, required=True)
+    options = parser.parse_args()
+    name, _, folder = options.run.partition("=")
+    run, card = Path(folder), options.card.read_text()
+    cost = cost_of(run)
+    if cost is None:
+        raise InputError(f"{run} must hold cost.json, got none. `rainsynth train` leaves it.")
+    about = about_weights(run / "weights.pt")["about"] | {"cost": asdict(cost), "card": card}
+    BUNDLED_WEIGHTS.mkdir(exist_ok=True)
+    path = BUNDLED_WEIGHTS / f"{name}.pt"
+    save_weights(path, load_weights(run / "weights.pt"), half=True, about=about)
+    write_whole(path.with_suffix(".md"), card.encode())
+    print(json.dumps(about["config"], indent=1))
+    print(f"wrote {path}, {path.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()
