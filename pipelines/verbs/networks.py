@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -12,7 +12,7 @@ from pipelines.progress import console
 from pipelines.verbs.options import Settings
 from rainsynth.checks import InputError
 
-DEFAULT_WEIGHTS: Any = ...  # typer's word for an option that must be given: no weights are bundled
+DEFAULT_WEIGHTS = "mspfn-small"  # comes with the package
 
 verbs = typer.Typer()
 
@@ -40,7 +40,9 @@ def derain(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Picture, folder or video to write; kept if there already.")
     ] = None,
-    weights: Annotated[str, typer.Option(help="File of weights, such as RUN/weights.pt.")] = DEFAULT_WEIGHTS,
+    weights: Annotated[
+        str, typer.Option(help="File of weights, such as RUN/weights.pt, or a bundled name.")
+    ] = DEFAULT_WEIGHTS,
     tile_px: Annotated[int | None, typer.Option(help="Work in tiles of this side; else above 1.5 MP only.")] = None,
     overlap_px: Annotated[int, typer.Option(help="What neighbouring tiles share.")] = 32,
     ensemble: Annotated[
