@@ -62,14 +62,14 @@ class RenderedPair:
 class RenderedPairs:
     """A plan of samples over a folder of photographs: len(), [i], .crop(i, top, left, size), .table.
 
-    A sample is a photograph, a preset and a rain rate, drawn once from `seed`: photographs in rounds, presets by their
-    weights, rates uniformly in their logarithm. All else - drops, wind, exposure, the lines of a look-alike - is drawn
-    anew for every window, from (seed, sample, place), so that samples never run out and a sample is more than one
-    picture. A window is a window of its photograph's camera. Depth is the level ground of rainsynth.Background.
+    A sample is a photograph, a preset or lines, and a rain rate, drawn once from `seed`: photographs in rounds, presets
+    by their weights, rates uniformly in their logarithm. All else - drops, wind, exposure, the lines of a look-alike -
+    is drawn anew for every window, from (seed, sample, place), so that samples never run out and a sample is more than
+    one picture. A window is a window of its photograph's camera. Depth is the level ground of rainsynth.Background.
 
-    The columns of `table` are name, preset, height_px, width_px and rain_rate_mm_h, NaN for look-alikes. `samples` is
-    raised to the number of photographs. `stream` tells sources of one seed apart. Photographs are kept decoded up to
-    `cache_bytes`; scale large ones down beforehand, to what a network will see.
+    The columns of `table` are name, preset (PresetChoice.label), height_px, width_px and rain_rate_mm_h, NaN for
+    look-alikes and lines. `samples` is raised to the number of photographs. `stream` tells sources of one seed apart.
+    Photographs are kept decoded up to `cache_bytes`; scale large ones down beforehand, to what a network will see.
     """
 
     def __init__(
@@ -88,8 +88,9 @@ class RenderedPairs:
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream, *TABLE_KEY)))
         samples = max(samples, len(self.photographs))
         self._photograph = in_rounds(len(self.photographs), samples, rng)
-        preset = by_weight([choice.weight for choice in self.presets], samples, rng)
-        self.table = self._table(preset, rng.random(samples))
+        self._choice = by_weight([choice.weight for choice in self.presets], samples, rng)
+        self._families = [choice.family for choice in self.presets]
+        self.table = self._table(self._choice, rng.random(samples))
 
     def __len__(self) -> int:
         return len(self.table)
@@ -116,22 +117,22 @@ class RenderedPairs:
         row = self.table[index]
         known = not np.isnan(row["rain_rate_mm_h"])
         options: dict[str, Any] = {"rain_rate_mm_h": float(row["rain_rate_mm_h"])} if known else {}
-        preset = row["preset"].decode()
-        return render_preset(background, preset, seed=own_seed, index=own_index, window=(top, left, *size), **options)
+        options |= {"name": row["preset"].decode(), "seed": own_seed, "index": own_index}
+        return render_preset(background, self._families[self._choice[index]], window=(top, left, *size), **options)
 
-    def _table(self, preset: Int[np.ndarray, "n"], place: Float[np.ndarray, "n"]) -> np.ndarray:
-        """Samples that show these presets, at these places from 0 to 1 between their lowest and highest rates."""
+    def _table(self, choice: Int[np.ndarray, "n"], place: Float[np.ndarray, "n"]) -> np.ndarray:
+        """Samples of these parts of the mixture, at these places from 0 to 1 between their lowest and highest rates."""
         names = [path.relative_to(self.path).as_posix().encode() for path in self.photographs]
-        presets = [choice.preset.encode() for choice in self.presets]
-        low_mm_h, high_mm_h = np.array([choice.range_mm_h for choice in self.presets]).T[:, preset]
+        labels = [part.label.encode() for part in self.presets]
+        low_mm_h, high_mm_h = np.array([part.range_mm_h for part in self.presets]).T[:, choice]
         columns = {
             "name": np.array(names)[self._photograph],
-            "preset": np.array(presets)[preset],
+            "preset": np.array(labels)[choice],
             "rain_rate_mm_h": np.clip(low_mm_h * (high_mm_h / low_mm_h) ** place, low_mm_h, high_mm_h),
         }
         sizes = np.array([photo_size_px(path) for path in self.photographs])[self._photograph]
         columns |= {"height_px": sizes[:, 0], "width_px": sizes[:, 1]}
-        table = np.empty(len(preset), dtype=[(name, values.dtype) for name, values in columns.items()])
+        table = np.empty(len(choice), dtype=[(name, values.dtype) for name, values in columns.items()])
         for name, values in columns.items():
             table[name] = values
         return table

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from pipelines.progress import console
-from pipelines.verbs import adaptation, data_sets, evaluation, generation, networks, rain, rate, study, weights
+from pipelines.verbs import adaptation, data_sets, evaluation, fit, generation, networks, rain, rate, study, weights
 
 app = typer.Typer(
     name="rainsynth",
@@ -23,5 +23,5 @@ def verbs(context: typer.Context) -> None:
         console.print(context.get_help())
 
 
-for group in (rain, generation, data_sets, networks, evaluation, adaptation, study, rate, weights):
+for group in (rain, generation, fit, data_sets, networks, evaluation, adaptation, study, rate, weights):
     app.add_typer(group.verbs)

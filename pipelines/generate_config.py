@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import pairwise
+from math import isnan
 
 from rainsynth.checks import InputError, check_choice, check_count, check_in_range
 from rainsynth.physics.drop_size import MAX_RAIN_RATE_MM_H, MIN_RAIN_RATE_MM_H
 from rainsynth.preset_choice import PresetChoice
-from rainsynth.presets import PRESETS
 from rainsynth.scene.depth_file import check_convention
 from rainsynth.scene.depth_model import NORMALIZATIONS, check_model_kind
 from rainsynth.shards.schema import CODECS, LAYERS, check_layers
@@ -152,7 +152,7 @@ def _check_split(split: dict[str, float]) -> None:
 
 def _check_covered(rates: RatesConfig, mixture: tuple[PresetChoice, ...]) -> None:
     """Every rate that may be drawn lies in the range of some part."""
-    ranges = sorted(part.range_mm_h for part in mixture if part.preset in PRESETS)
+    ranges = sorted(part.range_mm_h for part in mixture if not isnan(part.range_mm_h[0]))
     for (low, high), share in zip(pairwise(rates.edges_mm_h), rates.shares, strict=True):
         reached = low
         for part_low, part_high in ranges if share > 0 else ():

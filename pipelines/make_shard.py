@@ -47,7 +47,8 @@ def make_sample(
         top = int(rng.integers(photograph.height_px - config.size_px + 1))
         left = int(rng.integers(photograph.width_px - config.size_px + 1))
         window = (top, left, config.size_px, config.size_px)
-    sample = render_preset(background, part.preset, seed=config.seed, index=index, window=window, **options)
+    options |= {"name": part.label, "window": window}
+    sample = render_preset(background, part.family, seed=config.seed, index=index, **options)
     values = sample.parameters
     values["psnr_y_db"] = psnr_y(sample.rainy_srgb8, sample.clean_srgb8)
     values["difficulty"] = difficulty(values["psnr_y_db"], values["coverage_fraction"], values["mean_transmission"])
@@ -139,8 +140,16 @@ def depth_folder_of(config: GenerateConfig) -> Path | None:
 
 
 def recorded(config: GenerateConfig) -> dict[str, Any]:
-    """The config as it is recorded in files: without this machine's folders, which do not make the samples."""
+    """The config as it is recorded in files: without this machine's folders, which do not make the samples.
+
+    A part of the mixture has `ranges` and `lines` only where they are given: a config without them is recorded as it
+    was before there were any.
+    """
     values = plain_values(config)
+    for part in values["mixture"]:
+        for name in ("ranges", "lines"):
+            if part[name] is None:
+                del part[name]
     for name in ("photographs", "depth"):
         values["data"][name] = Path(values["data"][name]).name
     if config.data.depth_model is not None:

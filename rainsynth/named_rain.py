@@ -11,8 +11,8 @@ from rainsynth.checks import InputError, check_choice, check_photo
 from rainsynth.color import decode
 from rainsynth.display_blend import blend_on_display
 from rainsynth.layer_steps import mean_of_unit16, no_texture
-from rainsynth.lookalikes import LOOKALIKES, draw_look_alike
-from rainsynth.presets import PRESETS, draw_rain
+from rainsynth.lookalikes import LOOKALIKES, LookAlike, draw_layers
+from rainsynth.presets import PRESETS, Preset, draw_rain
 from rainsynth.render import describe_airlight, render_rain, through_window
 from rainsynth.sample import RainSample, streak_mask
 from rainsynth.scene.background import Background
@@ -57,38 +57,48 @@ def add_rain(
 
 def render_preset(
     background: Background,
-    preset: str,
+    preset: str | Preset | LookAlike,
     *,
     seed: int,
     index: int = 0,
     window: tuple[int, int, int, int] | None = None,
     camera: Camera | None = None,
     threads: int = 1,
+    name: str = "",
     **options: Any,
 ) -> RainSample:
     """Sample `index` of a preset: its weather and camera, or its look, on `background`.
 
-    `window` renders that part of the picture alone. `camera` and `options`, fields of RainEvent, replace what the
-    preset draws; look-alikes have neither. Raises InputError for a preset that does not exist.
+    `preset` is a name, or the ranges themselves, which `name` stands for in the sample's parameters. `window` renders
+    that part of the picture alone. `camera` and `options`, fields of RainEvent, replace what the preset draws;
+    look-alikes have neither. Raises InputError for a preset that does not exist.
     """
-    check_choice(preset, (*PRESETS, *LOOKALIKES), "preset")
-    if preset in LOOKALIKES:
+    if isinstance(preset, str):
+        check_choice(preset, (*PRESETS, *LOOKALIKES), "preset")
+        name, preset = name or preset, LOOKALIKES.get(preset) or PRESETS[preset]
+    if isinstance(preset, LookAlike):
         if options or camera is not None:
             given = ", ".join([*options, *(["camera"] if camera is not None else [])])
-            raise InputError(f"preset {preset} must stand alone, got {given}. Look-alikes have no weather or camera.")
-        return render_look_alike(background, preset, seed=seed, index=index, window=window)
+            raise InputError(f"preset {name} must stand alone, got {given}. Look-alikes have no weather or camera.")
+        return render_look_alike(background, preset, name, seed=seed, index=index, window=window)
     height_px, width_px = background.image_srgb8.shape[:2]
     event, drawn_camera = draw_rain(preset, width_px, height_px, seed, index, **options)
     view = camera or drawn_camera
     sample = render_rain(background, event, view, seed=seed, index=index, window=window, threads=threads)
-    sample.parameters["preset"] = preset
+    sample.parameters["preset"] = name
     return sample
 
 
 def render_look_alike(
-    background: Background, name: str, *, seed: int, index: int = 0, window: tuple[int, int, int, int] | None = None
+    background: Background,
+    look_alike: LookAlike,
+    name: str,
+    *,
+    seed: int,
+    index: int = 0,
+    window: tuple[int, int, int, int] | None = None,
 ) -> RainSample:
-    """A sample in the look of a benchmark set, blended on display codes as its makers did.
+    """A sample in the look of a benchmark set, or of lines by their numbers, blended on display codes as sets are.
 
     Its layers have the names of physical ones: `streak_alpha16` is the level of the streaks over white,
     `transmission16` that of its fog, `airlight_linear` the fog's colour. Its parameters are the numbers of its own
@@ -97,7 +107,7 @@ def render_look_alike(
     height_px, width_px = background.image_srgb8.shape[:2]
     nowhere = Camera.from_fov(width_px, height_px)
     clean_srgb8, _, depth_m = through_window(background, nowhere, window)
-    look = draw_look_alike(name, background.depth_map_m(nowhere), sample_rng(seed, index), window)
+    look = draw_layers(look_alike, name, background.depth_map_m(nowhere), sample_rng(seed, index), window)
     airlight_linear = decode(look.airlight_srgb8)
     rainy_srgb8 = blend_on_display(
         look.blend, clean_srgb8, look.streak_alpha16, look.transmission16, look.airlight_srgb8

@@ -7,12 +7,12 @@ aperture and focus, wind. Numbers are drawn uniformly, rates and exposures unifo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from rainsynth.checks import check_choice, check_number
+from rainsynth.checks import InputError, check_choice, check_number
 from rainsynth.scene.camera import Camera
 from rainsynth.scene.rain_event import RainEvent
 from rainsynth.seeding import PRESET_STREAM, sample_rng
@@ -99,6 +99,7 @@ UNIFORM_RANGES = (
     "sky_linear",
 )
 LOGARITHMIC_RANGES = ("rain_rate_mm_h", "exposure_s")
+RANGES = UNIFORM_RANGES + LOGARITHMIC_RANGES
 EVENT_NUMBERS = ("rain_rate_mm_h", "spectrum", "turbulence_m_s", "mist_per_km", "sky_linear")  # and the wind
 CAMERA_NUMBERS = ("exposure_s", "near_m", "aperture_mm", "focus_m")  # and the field of view
 
@@ -112,15 +113,46 @@ def rain_class(rain_rate_mm_h: float) -> str:
 
 
 def draw_rain(
-    preset: str, width_px: int, height_px: int, seed: int, index: int, **options: Any
+    preset: str | Preset, width_px: int, height_px: int, seed: int, index: int, **options: Any
 ) -> tuple[RainEvent, Camera]:
     """Weather and camera of sample `index` of a preset; `options` set fields of RainEvent instead of drawing them.
 
     Raises InputError for a preset that does not exist.
     """
-    check_choice(preset, tuple(PRESETS), "preset")
-    numbers = draw_numbers(PRESETS[preset], seed, index)
+    if isinstance(preset, str):
+        check_choice(preset, tuple(PRESETS), "preset")
+        preset = PRESETS[preset]
+    numbers = draw_numbers(preset, seed, index)
     return event_of(numbers, **options), camera_of(numbers, width_px, height_px)
+
+
+def with_ranges(family: Preset, ranges: Mapping[str, Any]) -> Preset:
+    """A family of rain some of whose fields are replaced; a range is [low, high], or one number for both.
+
+    Raises InputError for what is no field of a family (its title is none), for limits the wrong way round, and for
+    numbers that no weather and no camera have.
+    """
+    given: dict[str, Any] = {}
+    for name, value in ranges.items():
+        check_choice(name, (*RANGES, "spectrum"), "name of a range")
+        given[name] = value if name == "spectrum" else _range_of(value, name)
+    replaced = replace(family, **given)
+    for place in (0, 1):  # weather and camera check every number; of ranges it is enough to look at both ends
+        ends = {name: getattr(replaced, name)[place] for name in RANGES}
+        event_of({"spectrum": replaced.spectrum} | ends)
+        camera_of(ends, width_px=100, height_px=100)
+    return replaced
+
+
+def _range_of(value: Any, name: str) -> Range:
+    ends = list(value) if isinstance(value, list | tuple) else [value, value]
+    if len(ends) != 2:
+        raise InputError(f"{name} must be a number or [low, high], got {value!r}.")
+    for end in ends:
+        check_number(end, -np.inf, np.inf, name)
+    if ends[0] > ends[1]:
+        raise InputError(f"{name} must be [low, high], low first, got {list(ends)}.")
+    return float(ends[0]), float(ends[1])
 
 
 def draw_numbers(family: Preset, seed: int, index: int = 0) -> dict[str, Any]:

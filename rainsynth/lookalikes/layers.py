@@ -17,13 +17,15 @@ from rainsynth.checks import InputError, check_choice, check_in_range
 from rainsynth.display_blend import STEPS_PER_CODE, WHITE_CODE
 from rainsynth.layer_steps import UNIT_STEPS
 from rainsynth.lookalikes.noise import blurred_noise_codes
-from rainsynth.lookalikes.ranges import Parameters
+from rainsynth.lookalikes.ranges import LookAlike, Parameters
 from rainsynth.lookalikes.sets import LOOKALIKES
 from rainsynth.lookalikes.streaks import summed_layers_codes
 
 VISIBLE_CODES = 10  # a pixel counts as covered by streaks above this, as in rainsynth.measure
 DEPTH_BLUR_PX = 5.0  # imgaussfilt(dep, 5) of Outdoor-Rain's generator
 LEAST_DISPARITY = 0.1  # 1 / (disparity + 0.1) of the same
+
+DEPTH_NUMBERS = ("fog_per_m", "fading_per_m", "full_depth_m")  # of RainCityscapes; lines blended by screen lack them
 
 RECIPES = {"lines": summed_layers_codes, "blurred noise": blurred_noise_codes}
 
@@ -56,7 +58,17 @@ def draw_look_alike(
     on depth in metres. Raises InputError for an unknown name, and for depth that is not a positive map.
     """
     check_choice(name, tuple(LOOKALIKES), "name")
-    look_alike = LOOKALIKES[name]
+    return draw_layers(LOOKALIKES[name], name, depth_m, rng, window)
+
+
+def draw_layers(
+    look_alike: LookAlike,
+    name: str,
+    depth_m: Float[np.ndarray, "h w"],
+    rng: np.random.Generator,
+    window: Window | None = None,
+) -> LookAlikeLayers:
+    """The same of any look-alike; `name` is what its parameters call it."""
     drawn_part, kept = parts_to_draw(window, np.shape(depth_m), look_alike.side_margin_px)
     depth_m = np.ascontiguousarray(depth_m[drawn_part])
     check_depth(depth_m)
@@ -68,8 +80,9 @@ def draw_look_alike(
     elif look_alike.blend == "heavy-rain":
         transmission = heavy_rain_transmission(depth_m, drawn["veil_strength"])
     else:
-        transmission = np.exp(np.float32(-drawn["fog_per_m"]) * depth_m)
-        streaks *= np.exp(np.float32(-drawn["fading_per_m"]) * np.maximum(depth_m, np.float32(drawn["full_depth_m"])))
+        fog_per_m, fading_per_m, full_depth_m = (np.float32(drawn.get(name, 0)) for name in DEPTH_NUMBERS)
+        transmission = np.exp(-fog_per_m * depth_m)
+        streaks *= np.exp(-fading_per_m * np.maximum(depth_m, full_depth_m))
         streaks = np.minimum(streaks, WHITE_CODE * transmission)  # R + F <= 1: no light is taken from B twice
     streaks, transmission = streaks[kept], transmission[kept]
     return LookAlikeLayers(

@@ -1,0 +1,250 @@
+"""`rainsynth fit`: the rain of a place from rainy photographs alone, as ranges that a config takes.
+
+Rain of known numbers is put on clean photographs, the same statistics are taken of those pictures and of the rainy
+ones, and the numbers are regressed on the statistics (rainsynth.measure.population): once over all that rain may be,
+then nearer and nearer to what was found. docs/fit.md says how well that does, and what was tried besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from pipelines.fit_families import FAMILIES, FINDINGS_OF, LINES, PHYSICAL, RANGES_OF, SCREEN, Number, with_spread
+from pipelines.fit_pictures import Rainy, survey_rainy
+from pipelines.fit_rounds import Crew, Depths, Search, Setting, Simulated, crew_of, simulate_round
+from pipelines.progress import progress
+from rainsynth.checks import InputError, check_choice, check_count, check_number
+from rainsynth.measure.population import Population, Regression, interval_sds, knowing, population, regress
+from rainsynth.measure.rain_statistics import as_row, main_direction_near_deg, rain_statistics, streak_profile
+from rainsynth.seeding import ORDER_STREAM, sample_rng
+
+AUTO = "auto"
+PICTURES_OF_ROUNDS = (800, 800, 1200)  # choice: minutes on two processors
+QUICK_PICTURES_OF_ROUNDS = (150, 150, 200)  # shows that everything runs
+STEEPEST_STREAK_DEG = 60.0
+FASTEST_FALL_M_S = 9.17  # of drops of 5.8 mm, Gunn & Kinzer (1949): wind is this times the slant's tangent at most
+SMALLEST_REACH_DEG = 10.0
+REACH_SDS = 3.0
+WIDER = 1.3  # choice: the search goes on so much wider than what was found, or the next round would only confirm it
+NARROWEST_SHARE = 0.12  # of a number's whole range: no search is narrower
+TOLD_SHARE = 0.15  # choice: of a number's whole range, that half a 90 % interval may be
+WHOLE_OF_FINDINGS = 3.0  # choice: what follows in a picture is looked for over a factor of e^3 = 20
+EVEN_SD = 12**-0.5  # standard deviation of what is spread evenly over 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitOptions:
+    """How to fit. `family` "auto" decides between lines and physical rain; what is known of the camera may be given."""
+
+    family: str = AUTO
+    field_of_view_deg: float | None = None
+    exposure_s: float | None = None
+    seed: int = 0
+    workers: int = 1
+    pictures: tuple[int, ...] = PICTURES_OF_ROUNDS
+
+    def __post_init__(self) -> None:
+        check_choice(self.family, (AUTO, *FAMILIES), "--family")
+        if self.field_of_view_deg is not None:
+            check_number(self.field_of_view_deg, 1, 150, "--fov-deg", "Across the width of the photographs.")
+        if self.exposure_s is not None:
+            check_number(self.exposure_s, 1e-5, 1, "--exposure-s", "Is it in ms? Divide by 1000.")
+        if self.family == LINES and (self.field_of_view_deg or self.exposure_s):
+            raise InputError("--fov-deg and --exposure-s must go with physical rain, got --family lines.")
+        check_count(self.seed, 0, 2**63 - 1, "--seed")
+        check_count(self.workers, 1, 1024, "--workers")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fit:
+    """The rain of a place: where the search ended, and the numbers of its pictures there.
+
+    `names` are those of the search's ranges, then of its findings; `whole` the ranges it began with. `family_odds` is
+    by how much the other family was less likely, as a logarithm; NaN where it was not asked. `screen` is by how much
+    lines are screened, from 0 to 1; `interval_sds` the reach of 90 % intervals in standard errors.
+    """
+
+    setting: Setting
+    search: Search
+    whole: dict[str, Number]
+    names: tuple[str, ...]
+    found: Population
+    regression: Regression
+    observed: Float[np.ndarray, "n s"]
+    statistic_names: tuple[str, ...]
+    family_odds: float
+    screen: float
+    interval_sds: float
+
+    @property
+    def blend(self) -> str:
+        """How lines are blended; physical rain is blended in linear light."""
+        if self.search.family == PHYSICAL:
+            return "linear light"
+        return "screen" if self.screen > 0.5 else "additive"
+
+    def place(self, name: str) -> int:
+        """Where a number stands among all."""
+        return self.names.index(name)
+
+    def reach(self, name: str) -> float:
+        """How far the 90 % interval of a number's mean reaches to either side, in the number's own scale."""
+        return self.interval_sds * float(self.found.error[self.place(name), self.place(name)]) ** 0.5
+
+    def told(self, name: str) -> bool:
+        """Whether the photographs tell a number by itself: its interval is a small part of where it may lie at all."""
+        low, high = self.whole[name].limits if name in self.whole else (0.0, WHOLE_OF_FINDINGS)
+        return self.reach(name) < TOLD_SHARE * (high - low)
+
+
+def fit(
+    photographs: Path,
+    backgrounds: tuple[Path, ...],
+    options: FitOptions,
+    depth_of: Callable[[Rainy], object] | None = None,
+) -> Fit:
+    """Fit the rain of a folder of rainy photographs; `backgrounds` are files of clean ones.
+
+    `depth_of` gives a photograph's depth [m], a map or a number, where it is known. The result follows from the
+    photographs, the backgrounds and the options but for `workers`.
+    """
+    rainy = tuple(survey_rainy(photographs, options.seed))
+    depths: Depths = {} if depth_of is None else {one.path: depth_of(one) for one in rainy}  # type: ignore[misc]
+    setting = Setting(rainy=rainy, backgrounds=backgrounds, depths=depths, seed=options.seed)
+    centre_deg, reach_deg = directions_of(rainy)
+    families = (PHYSICAL,) if options.field_of_view_deg or options.exposure_s else FAMILIES
+    families = families if options.family == AUTO else (options.family,)
+    total = len(families) * options.pictures[0] + sum(options.pictures[1:])
+    with ExitStack() as stack:
+        advance = stack.enter_context(progress("rain simulated", total))
+        crew = stack.enter_context(crew_of(options.workers))
+        searches = [first_search(family, options, centre_deg, reach_deg) for family in families]
+        firsts = [
+            simulate_round(setting, search, number, options.pictures[0], crew, advance)
+            for number, search in enumerate(searches)
+        ]
+        observed = observe(rainy, searches[0])
+        chosen, odds = choose(firsts, observed)
+        return narrow(setting, searches[chosen], firsts[chosen], options, crew, advance, odds)
+
+
+def directions_of(rainy: tuple[Rainy, ...]) -> tuple[float, float]:
+    """Middle of the directions of the photographs' streaks, and how far around it to look [degrees]."""
+    found = [main_direction_near_deg(streak_profile(one.seen()), 0, STEEPEST_STREAK_DEG) for one in rainy]
+    middle = float(np.median(found))
+    robust_sd = 1.4826 * float(np.median(np.abs(np.array(found) - middle)))
+    return middle, float(np.clip(REACH_SDS * robust_sd, SMALLEST_REACH_DEG, STEEPEST_STREAK_DEG))
+
+
+def first_search(family: str, options: FitOptions, centre_deg: float, reach_deg: float) -> Search:
+    """All that rain of a family may be, but for what is known of direction and camera."""
+    ranges = dict(RANGES_OF[family])
+    if family == LINES:
+        low, high = ranges["direction_deg"].limits
+        ranges["direction_deg"] = Number(low=max(centre_deg - reach_deg, low), high=min(centre_deg + reach_deg, high))
+    if family == PHYSICAL:
+        steepest = [
+            np.clip(centre_deg + sign * reach_deg, -STEEPEST_STREAK_DEG, STEEPEST_STREAK_DEG) for sign in (-1, 1)
+        ]
+        low, high = (float(FASTEST_FALL_M_S * np.tan(np.radians(angle_deg))) for angle_deg in steepest)
+        limits = ranges["wind_right_m_s"].limits
+        ranges["wind_right_m_s"] = Number(low=max(low, limits[0]), high=min(high, limits[1]))
+    known = {"field_of_view_deg": options.field_of_view_deg, "exposure_s": options.exposure_s}
+    for name, value in known.items():
+        if value is not None and name in ranges:
+            ranges[name] = Number(low=value, high=value, scale=ranges[name].scale)
+    return Search(family=family, ranges=ranges, centre_deg=centre_deg, reach_deg=reach_deg)
+
+
+def observe(rainy: tuple[Rainy, ...], search: Search) -> Float[np.ndarray, "n s"]:
+    """Statistics of the rainy photographs."""
+    return np.array([as_row(rain_statistics(one.seen(), search.centre_deg, search.reach_deg)) for one in rainy])
+
+
+def choose(firsts: list[Simulated], observed: Float[np.ndarray, "n s"]) -> tuple[int, float]:
+    """Which of two families the photographs are of, and by how much the other is less likely, as a logarithm.
+
+    A linear discriminant between simulated pictures of both, normal within each; the photographs' sum of logarithms.
+    """
+    if len(firsts) == 1:
+        return 0, float("nan")
+    labels = np.repeat([0.0, 1.0], [len(first.statistics) for first in firsts])
+    order = np.random.default_rng(np.random.SeedSequence(len(labels))).permutation(len(labels))
+    statistics, labels = np.concatenate([first.statistics for first in firsts])[order], labels[order]
+    told = regress(statistics, labels[:, None])
+    scores, known = told.estimates(observed)[:, 0], told.cross_validated[:, 0]
+    logs = [_log_normal(scores, known[labels == label]) for label in (0.0, 1.0)]
+    odds = float(np.sum(np.clip(logs[1] - logs[0], -3, 3)))  # no single picture decides
+    return int(odds > 0), abs(odds)
+
+
+def _log_normal(values: Float[np.ndarray, "n"], of: Float[np.ndarray, "m"]) -> Float[np.ndarray, "n"]:
+    return -0.5 * ((values - of.mean()) / of.std()) ** 2 - np.log(of.std())
+
+
+def narrow(
+    setting: Setting,
+    search: Search,
+    first: Simulated,
+    options: FitOptions,
+    crew: Crew,
+    advance: Callable[[int], None],
+    odds: float,
+) -> Fit:
+    """Round after round, each where the last one found the rain."""
+    whole, simulated, screen = search.ranges, first, float("nan")
+    names = (*search.ranges, *FINDINGS_OF[search.family])
+    free = np.arange(len(names)) < len(search.ranges)
+    for number in range(len(options.pictures)):
+        observed = observe(setting.rainy, search)
+        regression = regress(simulated.statistics, simulated.numbers)
+        found = population(regression, observed, free, len(setting.backgrounds))
+        if number + 1 < len(options.pictures):
+            search = narrowed(search, whole, names, found)
+            simulated = simulate_round(
+                setting, search, len(FAMILIES) + number, options.pictures[number + 1], crew, advance
+            )
+    if SCREEN in names:
+        screen = float(found.mean[names.index(SCREEN)])
+        found = knowing(found, names.index(SCREEN), float(screen > 0.5))
+    rng = sample_rng(setting.seed, 0, ORDER_STREAM)
+    reach_sds = interval_sds(regression, len(setting.rainy), free, len(setting.backgrounds), rng)
+    statistic_names = tuple(rain_statistics(setting.rainy[0].seen(), search.centre_deg, search.reach_deg))
+    return Fit(
+        setting=setting,
+        search=search,
+        whole=whole,
+        names=names,
+        found=found,
+        regression=regression,
+        observed=observed,
+        statistic_names=statistic_names,
+        family_odds=odds,
+        screen=screen,
+        interval_sds=reach_sds,
+    )
+
+
+def narrowed(search: Search, whole: dict[str, Number], names: tuple[str, ...], found: Population) -> Search:
+    """The search around what was found; numbers that the pictures do not tell stay where they are looked for.
+
+    Lines stay of either blend, which is told best where all else is known.
+    """
+    ranges = dict(search.ranges)
+    for place, name in enumerate(search.ranges):
+        low, high = whole[name].limits
+        if found.told[place] and high > low and name != SCREEN:
+            sd = WIDER * float(np.hypot(found.sd[place], np.sqrt(found.error[place, place])))
+            sd = min(max(sd, NARROWEST_SHARE * (high - low)), EVEN_SD * (high - low))
+            ranges[name] = with_spread(whole[name], float(found.mean[place]), sd)
+    centre_deg, reach_deg = search.centre_deg, search.reach_deg
+    if "direction_deg" in ranges and ranges["direction_deg"].mean is not None:
+        centre_deg = float(ranges["direction_deg"].mean)
+        reach_deg = float(np.clip(REACH_SDS * found.sd[names.index("direction_deg")], SMALLEST_REACH_DEG, reach_deg))
+    return replace(search, ranges=ranges, centre_deg=centre_deg, reach_deg=reach_deg)

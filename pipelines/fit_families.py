@@ -1,0 +1,170 @@
+"""The two families of rain that a fit draws from: lines on display codes, and physical rain before a camera.
+
+A fitted number is drawn by itself; what follows from all of them in a picture, such as its coverage, is found beside
+it. Numbers that are drawn uniformly in their logarithm are fitted in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from scipy.special import ndtr, ndtri
+
+from rainsynth.display_blend import STEPS_PER_CODE
+from rainsynth.layer_steps import UNIT_STEPS
+from rainsynth.lookalikes import LineKind, LineRain
+from rainsynth.lookalikes.layers import VISIBLE_CODES
+from rainsynth.measure import direction_profile, length_px, main_direction_deg, width_px
+from rainsynth.measure.rain_statistics import quick_correlation
+from rainsynth.named_rain import render_preset
+from rainsynth.presets import PRESETS, with_ranges
+from rainsynth.sample import RainSample
+from rainsynth.scene.background import Background
+
+LINES, PHYSICAL = FAMILIES = ("lines", "physical")
+SCREEN = "screen"  # 1 where lines are screened, 0 where they are added
+BASE_PRESET = "heavy"  # whose ranges a fitted one replaces
+SMALLEST_COVERAGE = 1e-3  # choice: a picture with less has no rain to speak of
+SMALLEST_CODES, SMALLEST_PX, SMALLEST_DEPTH = 0.1, 0.1, 1e-4
+LAYER_REACH_PX = 96  # of the autocorrelation that lengths are taken of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Number:
+    """Where a number is looked for, and how it is spread there: `mean` and `sd` in its own scale; None: evenly.
+
+    `scale` "logarithmic" means that limits are numbers, mean and sd natural logarithms.
+    """
+
+    low: float
+    high: float
+    scale: str = "uniform"
+    mean: float | None = None
+    sd: float | None = None
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Limits in the number's own scale."""
+        return (self.to_scale(self.low), self.to_scale(self.high))
+
+    def to_scale(self, value: float) -> float:
+        """A number as it is fitted."""
+        return float(np.log(value)) if self.scale == "logarithmic" else float(value)
+
+    def from_scale(self, value: float) -> float:
+        """A fitted value as a number within the limits."""
+        number = float(np.exp(value)) if self.scale == "logarithmic" else float(value)
+        return min(max(number, self.low), self.high)
+
+    def draw(self, rng: np.random.Generator) -> float:
+        """A value in the number's own scale: evenly, or normal and cut at the limits."""
+        place, (low, high) = rng.random(), self.limits
+        if self.mean is None or self.sd is None:
+            return low + place * (high - low)
+        first, last = ndtr((np.array([low, high]) - self.mean) / self.sd)
+        return float(np.clip(self.mean + self.sd * ndtri(first + place * (last - first)), low, high))
+
+
+def _log(low: float, high: float) -> Number:
+    return Number(low=low, high=high, scale="logarithmic")
+
+
+def _even(low: float, high: float) -> Number:
+    return Number(low=low, high=high)
+
+
+# Choices: from rain that hardly shows to what the field's heaviest sets have.
+LINE_RANGES: dict[str, Number] = {
+    "direction_deg": _even(-60, 60),
+    "streak_scatter_deg": _even(0, 6),
+    "layer_coverage_fraction": _log(0.03, 0.6),
+    "layer_count": _even(0.5, 3.5),  # rounded where it is drawn
+    "length_px": _log(8, 120),
+    "length_log_sd": _even(0.2, 0.6),
+    "width_px": _log(0.8, 5),
+    "width_log_sd": _even(0.2, 0.5),
+    "level_codes": _log(12, 120),
+    "level_log_sd": _even(0.2, 1.4),
+    "edge_px": _log(0.4, 2.5),
+    "taper_fraction": _even(0, 0.7),
+    SCREEN: _even(0, 1),  # rounded where it is drawn
+}
+# Coverage is that above 10 codes, level the median of what is covered; length and width are those that
+# rainsynth.measure takes of a layer, and other shapes of streaks have the same ones.
+LINE_FINDINGS = ("coverage_fraction", "mean_streak_codes", "level_seen_codes", "length_seen_px", "width_seen_px")
+PHYSICAL_RANGES: dict[str, Number] = {
+    "rain_rate_mm_h": _log(2, 250),
+    "wind_right_m_s": _even(-10, 10),
+    "turbulence_m_s": _even(0.1, 1.2),
+    "exposure_s": _log(1 / 4000, 1 / 60),
+    "field_of_view_deg": _log(6, 70),
+    "near_m": _even(0.3, 1),
+    "aperture_mm": _even(0, 3),
+    "focus_m": _even(3, 20),
+    "mist_per_km": _even(0, 6),
+    "sky_linear": _log(1, 6),
+}
+PHYSICAL_FINDINGS = ("coverage_fraction", "optical_depth")
+RANGES_OF = {LINES: LINE_RANGES, PHYSICAL: PHYSICAL_RANGES}
+FINDINGS_OF = {LINES: LINE_FINDINGS, PHYSICAL: PHYSICAL_FINDINGS}
+
+
+def line_kind(numbers: Mapping[str, float]) -> LineKind:
+    """Lines with these numbers; those of the fit that are none of lines' own are read elsewhere."""
+    ranges: dict[str, Any] = {name: value for name, value in numbers.items() if name != SCREEN}
+    ranges["layer_count"] = round(min(max(numbers["layer_count"], 0.51), 3.49))
+    return LineKind(ranges=ranges)
+
+
+def render(
+    family: str,
+    numbers: Mapping[str, float],
+    background: Background,
+    window: tuple[int, int, int, int],
+    seed: int,
+    index: int,
+) -> RainSample:
+    """A window of a picture in rain of these numbers: a function of the arguments."""
+    if family == LINES:
+        blend = "screen" if numbers[SCREEN] > 0.5 else "additive"
+        rain: Any = LineRain(blend=blend, kinds=(line_kind(numbers),)).look_alike
+    else:
+        rain = with_ranges(PRESETS[BASE_PRESET], dict(numbers))
+    return render_preset(background, rain, name=family, seed=seed, index=index, window=window)
+
+
+def findings(family: str, sample: RainSample) -> dict[str, float]:
+    """What follows from the numbers in a picture, as logarithms: FINDINGS_OF the family.
+
+    `optical_depth` is the mean of -ln t over the picture, of the veil alone; `mean_streak_codes` that of the streaks.
+    """
+    found = {"coverage_fraction": max(sample.parameters["coverage_fraction"], SMALLEST_COVERAGE)}
+    if family == LINES:
+        found |= layer_findings(sample.streak_alpha16.astype(np.float32) / STEPS_PER_CODE)
+    else:
+        steps = np.maximum(sample.transmission16, 1).astype(np.float64)
+        found["optical_depth"] = max(float(-np.log(steps / UNIT_STEPS).mean()), SMALLEST_DEPTH)
+    return {name: float(np.log(value)) for name, value in found.items()}
+
+
+def layer_findings(layer_codes: Float[np.ndarray, "h w"]) -> dict[str, float]:
+    """Mean level, level of what is covered, length and width of a layer of streaks; its direction is its own."""
+    covered = layer_codes[layer_codes > VISIBLE_CODES]
+    correlation = quick_correlation(layer_codes, LAYER_REACH_PX)
+    angle_deg = main_direction_deg(direction_profile(correlation))
+    return {
+        "mean_streak_codes": max(float(layer_codes.mean()), SMALLEST_CODES),
+        "level_seen_codes": float(np.median(covered)) if covered.size else float(VISIBLE_CODES),
+        "length_seen_px": max(length_px(correlation, angle_deg), SMALLEST_PX),
+        "width_seen_px": max(width_px(correlation, angle_deg), SMALLEST_PX),
+    }
+
+
+def with_spread(number: Number, mean: float, sd: float) -> Number:
+    """The number looked for around `mean`, in its own scale."""
+    low, high = number.limits
+    return replace(number, mean=min(max(mean, low), high), sd=max(sd, 1e-6))

@@ -1,0 +1,105 @@
+"""Rounds of a fit: pictures simulated where the rain is looked for, numbers regressed, the search narrowed.
+
+Every simulated picture stands for one of the rainy photographs: it has its size and its window. It follows from
+(seed, round, number) alone, so that any number of processes makes the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Float
+
+from pipelines.fit_families import FINDINGS_OF, Number, findings, render
+from pipelines.fit_pictures import Rainy, clean_like
+from rainsynth.measure.rain_statistics import as_row, rain_statistics
+from rainsynth.scene.background import Background
+from rainsynth.seeding import MIXTURE_STREAM, sample_rng
+
+CHUNK = 10  # pictures that a process makes at a time
+ROUND_STRIDE = 1_000_000  # indices of a round
+
+Rows = Float[np.ndarray, "rows columns"]
+Depths = dict[Path, Float[np.ndarray, "h w"] | float]  # of rainy photographs whose depth is known [m]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """Where rain is looked for: the family, its numbers' ranges, and the direction of its streaks."""
+
+    family: str
+    ranges: dict[str, Number]
+    centre_deg: float
+    reach_deg: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What all rounds have in common: the rainy photographs, their depth, clean backgrounds, and the seed."""
+
+    rainy: tuple[Rainy, ...]
+    backgrounds: tuple[Path, ...]
+    depths: Depths
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Simulated:
+    """Statistics and numbers of simulated pictures, a row each; numbers are the search's own, then its findings."""
+
+    statistics: Rows
+    numbers: Rows
+
+
+def simulate(setting: Setting, search: Search, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """Statistics and numbers of the simulated picture `index`."""
+    cv2.setNumThreads(1)
+    rng = sample_rng(setting.seed, index, MIXTURE_STREAM)
+    drawn = {name: number.draw(rng) for name, number in search.ranges.items()}
+    rainy = setting.rainy[index % len(setting.rainy)]
+    clean_srgb8 = clean_like(rainy, setting.backgrounds, rng)
+    background = Background(clean_srgb8, setting.depths.get(rainy.path))
+    numbers = {name: search.ranges[name].from_scale(value) for name, value in drawn.items()}
+    sample = render(search.family, numbers, background, rainy.window, setting.seed, index)
+    statistics = as_row(rain_statistics(sample.rainy_srgb8, search.centre_deg, search.reach_deg))
+    found = findings(search.family, sample)
+    return statistics, np.array([*drawn.values(), *(found[name] for name in FINDINGS_OF[search.family])])
+
+
+def simulate_round(
+    setting: Setting, search: Search, number: int, count: int, crew: Crew, advance: Callable[[int], None]
+) -> Simulated:
+    """`count` simulated pictures of round `number`."""
+    first = number * ROUND_STRIDE
+    chunks = [range(first + at, first + min(at + CHUNK, count)) for at in range(0, count, CHUNK)]
+    rows = []
+    for chunk in crew(_simulate_chunk, [(setting, search, chunk) for chunk in chunks]):
+        rows += chunk
+        advance(len(chunk))
+    statistics, numbers = zip(*rows, strict=True)
+    return Simulated(statistics=np.array(statistics), numbers=np.array(numbers))
+
+
+def _simulate_chunk(job: tuple[Setting, Search, Sequence[int]]) -> list[tuple[np.ndarray, np.ndarray]]:
+    setting, search, indices = job
+    return [simulate(setting, search, index) for index in indices]
+
+
+Crew = Callable[..., Iterator]  # map: a function and its jobs -> results in order
+
+
+@contextmanager
+def crew_of(workers: int) -> Iterator[Crew]:
+    """Runs jobs in order on so many processes; in this one for 1."""
+    if workers == 1:
+        yield map
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield pool.map

@@ -1,0 +1,201 @@
+"""`rainsynth fit`: a config that generates and trains, the same whatever the workers, and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from mspfn.data_config import DataConfig
+from pipelines.config import build_config, load_config
+from pipelines.fit import Fit, FitOptions, choose, directions_of, fit
+from pipelines.fit_config import config_text, part_of_fit, rows_of_fit
+from pipelines.fit_depth import depth_of
+from pipelines.fit_families import RANGES_OF, Number, layer_findings
+from pipelines.fit_pictures import LONGEST_SIDE_PX, clean_like, look_at, survey_rainy
+from pipelines.fit_report import write_report
+from pipelines.fit_rounds import Setting, Simulated, simulate
+from pipelines.generate_config import GenerateConfig
+from rainsynth.checks import InputError
+from rainsynth.lookalikes import LineKind, LineRain
+from rainsynth.named_rain import render_preset
+from rainsynth.pictures import write_picture
+from rainsynth.scene.background import Background
+
+SMALL = FitOptions(family="lines", pictures=(40, 30), seed=3)
+RAIN = {"direction_deg": [11, 13], "length_px": 35, "width_px": 1.6, "level_codes": 60, "layer_coverage_fraction": 0.25}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory, bundled_photo: np.ndarray) -> tuple[Path, tuple[Path, ...]]:
+    """Twelve rainy windows of 80 px of the left half of a photograph, and six clean ones of its right half."""
+    folder = tmp_path_factory.mktemp("fit")
+    rain, rng = LineRain(kinds=(LineKind(ranges=RAIN),)).look_alike, np.random.default_rng(0)
+    for number in range(12):
+        top, left = rng.integers(380), rng.integers(140)
+        window = np.ascontiguousarray(bundled_photo[top : top + 80, left : left + 80])
+        sample = render_preset(Background(window), rain, seed=1, index=number)
+        write_picture(folder / "rainy" / f"{number:02d}.png", sample.rainy_srgb8)
+    for number in range(6):
+        top, left = rng.integers(380), 256 + rng.integers(120)
+        write_picture(folder / "clean" / f"{number}.png", bundled_photo[top : top + 90, left : left + 90])
+    return folder / "rainy", tuple(sorted((folder / "clean").iterdir()))
+
+
+@pytest.fixture(scope="module")
+def fitted(folders: tuple[Path, tuple[Path, ...]]) -> Fit:
+    return fit(*folders, SMALL)
+
+
+def test_a_fit_is_a_config_that_generates_and_trains(fitted: Fit, tmp_path: Path) -> None:
+    (tmp_path / "fitted.yaml").write_text(config_text(fitted, "rainsynth fit rainy -o fitted.yaml", 12))
+    config = load_config(GenerateConfig, tmp_path / "fitted.yaml", samples=3)
+    (part,) = config.mixture
+    assert part.label.startswith("lines-")
+    sample = render_preset(Background(np.full((90, 90, 3), 60, np.uint8)), part.family, seed=0, name=part.label)
+    assert sample.parameters["coverage_fraction"] > 0.02
+    mixture = yaml.safe_load((tmp_path / "fitted.yaml").read_text())["mixture"]
+    assert build_config(DataConfig, {"photographs": "x", "presets": mixture}, "test").presets == (part,)
+
+
+def test_a_fit_finds_the_direction_and_the_width_of_bright_lines(fitted: Fit) -> None:
+    # Twelve small windows and 70 simulations: docs/fit.md has the accuracy of whole fits.
+    assert directions_of(fitted.setting.rainy)[0] == pytest.approx(12, abs=1)
+    low, high = fitted.search.ranges["direction_deg"].limits
+    assert low < 12 < high
+    assert 0.5 < np.exp(fitted.found.mean[fitted.place("width_seen_px")]) / 2.1 < 2
+    rows = {row["number"]: row for row in rows_of_fit(fitted)}
+    assert {"coverage_fraction", "length_seen_px", "direction_deg"} <= set(rows)
+    assert rows["length_log_sd"]["told"] == "not told by itself"
+
+
+def test_a_fit_follows_from_the_seed(folders: tuple[Path, tuple[Path, ...]], fitted: Fit) -> None:
+    quick = replace(SMALL, pictures=(20,))
+    one, again = (part_of_fit(fit(*folders, quick)) for _ in range(2))
+    assert one == again
+    assert part_of_fit(fit(*folders, replace(quick, seed=4))) != one
+
+
+@pytest.mark.slow
+def test_any_number_of_workers_makes_the_same_fit(folders: tuple[Path, tuple[Path, ...]]) -> None:
+    quick = replace(SMALL, pictures=(20,))
+    np.testing.assert_array_equal(fit(*folders, quick).found.mean, fit(*folders, replace(quick, workers=2)).found.mean)
+
+
+def test_a_report_shows_photographs_and_the_fit(fitted: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.fit_report.PICTURES", 4)
+    differences = write_report(tmp_path, fitted)
+    assert np.isfinite(list(differences.values())).all()
+    assert {path.name for path in tmp_path.iterdir()} == {"report.html", "pictures.png", "statistics.png"}
+    text = (tmp_path / "report.html").read_text()
+    assert "length_seen_px" in text
+    assert "not told by itself" in text
+
+
+def test_both_families_are_simulated_with_every_number_they_have(folders: tuple[Path, tuple[Path, ...]]) -> None:
+    from pipelines.fit import first_search
+
+    setting = Setting(rainy=tuple(survey_rainy(folders[0], 0)), backgrounds=folders[1], depths={}, seed=0)
+    for family, ranges in RANGES_OF.items():
+        search = first_search(family, SMALL, 0.0, 30.0)
+        statistics, numbers = simulate(setting, search, 5)
+        assert np.isfinite(statistics).all()
+        assert len(numbers) > len(ranges)
+        again = simulate(setting, search, 5)
+        np.testing.assert_array_equal(again[0], statistics)
+        np.testing.assert_array_equal(again[1], numbers)
+
+
+def test_the_likelier_of_two_families_is_chosen() -> None:
+    rng = np.random.default_rng(0)
+    sides = [Simulated(statistics=rng.normal(at, 1, (200, 3)), numbers=np.zeros((200, 1))) for at in (0, 1)]
+    for side in (0, 1):
+        chosen, odds = choose(sides, rng.normal(side, 1, (30, 3)))
+        assert chosen == side
+        assert odds > 5
+    assert choose(sides[:1], rng.normal(0, 1, (30, 3)))[0] == 0
+
+
+def test_a_number_is_drawn_evenly_or_around_its_mean_within_its_limits() -> None:
+    rng = np.random.default_rng(0)
+    number = Number(low=1, high=100, scale="logarithmic")
+    assert np.mean([number.draw(rng) for _ in range(2000)]) == pytest.approx(np.log(10), abs=0.1)
+    near = np.array([replace(number, mean=np.log(90), sd=0.5).draw(rng) for _ in range(500)])
+    assert near.max() <= np.log(100)
+    assert near.min() > np.log(10)
+    assert number.from_scale(99.0) == 100
+
+
+def test_what_is_measured_of_a_layer_is_that_of_its_streaks() -> None:
+    layer = np.zeros((200, 200), np.float32)
+    for x in range(5, 200, 40):
+        layer[60:100, x : x + 3] = 50  # 3 px wide, 40 px long
+    found = layer_findings(layer)
+    assert found["width_seen_px"] == pytest.approx(3, rel=0.05)
+    assert found["length_seen_px"] == pytest.approx(40, rel=0.1)
+    assert found["level_seen_codes"] == 50
+    assert found["mean_streak_codes"] == pytest.approx(layer.mean())
+
+
+def test_backgrounds_are_made_like_the_photographs(folders: tuple[Path, tuple[Path, ...]]) -> None:
+    rainy = look_at(Path("a.png"), (100, 150), 0, 0)
+    clean = clean_like(rainy, folders[1], np.random.default_rng(0))
+    assert clean.shape == (100, 150, 3)
+    assert rainy.window[2:] == (100, 100)
+
+
+def test_large_photographs_are_looked_at_scaled_down(tmp_path: Path) -> None:
+    for number in range(10):
+        write_picture(tmp_path / f"{number}.png", np.zeros((140, 2 * LONGEST_SIDE_PX, 3), np.uint8))
+    first = survey_rainy(tmp_path, 0)[0]
+    assert (first.height_px, first.width_px) == (70, LONGEST_SIDE_PX)
+    assert first.seen().shape == (70, 70, 3)
+
+
+def test_depth_of_the_photographs_is_a_number_or_a_map_of_each(tmp_path: Path) -> None:
+    rainy = look_at(tmp_path / "photos" / "a.png", (80, 100), 0, 0)
+    write_picture(rainy.path, np.zeros((80, 100, 3), np.uint8))
+    (tmp_path / "depth").mkdir()
+    np.save(tmp_path / "depth" / "a.npy", np.full((80, 100), 7, np.float32))
+    maps, number = depth_of(str(tmp_path / "depth")), depth_of("12.5")
+    assert maps is not None
+    assert number is not None
+    assert (np.asarray(maps(rainy)) == 7).all()
+    assert number(rainy) == 12.5
+    assert depth_of("") is None
+    (tmp_path / "depth" / "a.npy").unlink()
+    with pytest.raises(InputError, match=r"--depth must hold a map of every photograph, got none of a\.png"):
+        maps(rainy)
+
+
+MISTAKES = {
+    "too few": (["fit", "photos", "-o", "f.yaml"], "PHOTOS must hold 10 to 1000 photographs, got 2"),
+    "no folder": (["fit", "absent", "-o", "f.yaml"], "absent"),
+    "no YAML": (["fit", "photos", "-o", "f.json"], "--output must be a YAML file, got 'f.json'"),
+    "no family": (["fit", "photos", "-o", "f.yaml", "--family", "snow"], "--family must be one of auto, lines, phys"),
+    "camera of lines": (
+        ["fit", "photos", "-o", "f.yaml", "--family", "lines", "--fov-deg", "30"],
+        "--fov-deg and --exposure-s must go with physical rain",
+    ),
+    "exposure in ms": (["fit", "photos", "-o", "f.yaml", "--exposure-s", "4"], "--exposure-s must be between"),
+    "depth nowhere": (["fit", "photos", "-o", "f.yaml", "--depth", "-3"], "--depth must be between 0.01 and"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    run: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for picture in "ab":
+        write_picture(tmp_path / "photos" / f"{picture}.png", np.zeros((70, 70, 3), np.uint8))
+    words, message = MISTAKES[name]
+    code, _, told = run(*words, "--workers", 1)
+    assert code == 2
+    assert message in told
+    assert len(told.strip().splitlines()) == 1
+    assert not (tmp_path / "f.yaml").exists()
