@@ -176,13 +176,24 @@ def test_rendering_a_data_set_needs_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+# What a shell starts in the background is deaf to Ctrl-C, tests and their children too: this one is to hear it.
+LISTENING = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from pipelines.main import main; main()"
+)
+
+
 def test_ctrl_c_ends_a_verb_with_one_line_and_its_workers_with_it(photos: Path, tmp_path: Path) -> None:
     words = ["generate", str(photos), "--preset", "heavy", "--samples", "5000", "--workers", "1", "--out", "out"]
     words += ["--set", "samples_per_shard=2"]
-    command = [sys.executable, "-m", "pipelines.main", *words]
+    command = [sys.executable, "-c", LISTENING, *words]
     environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
     process = subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     deadline_s = time.monotonic() + 300
     while not list(tmp_path.glob("out/shard-*.h5")) and time.monotonic() < deadline_s:
