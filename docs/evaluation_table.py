@@ -4,6 +4,7 @@
 
 DIR holds benchmarks/rain100h-dev, benchmarks/rain100l-dev and real_rain; WEIGHTS are as `rainsynth evaluate --weights`
 takes them, files or NAME=FILE. With --pictures only so many of each are taken, evenly spread: for a trial.
+Networks of the page that are not named keep their rows, if the rainy pictures measure the same.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ TARGET = "veiled"  # for rendered rain: streaks are to be taken off, the veil ke
 SEED = 1000  # of rendered rain: other drops than the demo trains on
 DRAWS = 3  # rains of each class on each photograph
 LAYERS = ("streak_alpha16", "transmission16")
+
+KEYS = ("rain", "method", "layer", "photograph")  # columns that say what a row is of
+BEFORE = ("rainy", "clean")  # rows that are of no network
 
 Rows = list[dict[str, str]]
 
@@ -104,9 +108,38 @@ def replaced(page: str, name: str, rows: Rows) -> str:
     _, ended, after = rest.partition(end)
     if not found or not ended:
         raise SystemExit(f"{PAGE.name} must hold the lines {begin.strip()!r} and {end.strip()!r}, got none.")
+    old, _, _ = rest.partition(end)
+    rows = merged(rows_of(old), rows)
     lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
     table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
     return f"{before}{begin}{table}{end}{after}"
+
+
+def rows_of(table: str) -> Rows:
+    """The rows of a table as this script writes them."""
+    head, _, *lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()] or [[], []]
+    return [dict(zip(head, line, strict=True)) for line in lines]
+
+
+def merged(old: Rows, new: Rows) -> Rows:
+    """New rows in the places of old ones of the same, others after the last of their rain; photographs gain columns."""
+    rows = {key(row): row for row in old}
+    if old and list(old[0]) != list(new[0]) and "photograph" not in new[0]:
+        raise SystemExit(f"the page's columns must be {list(new[0])}, got {list(old[0])}. Take its rows out.")
+    for row in new:
+        known = rows.get(key(row), {})
+        if known and known != row and any(name in key(row) for name in BEFORE):
+            raise SystemExit(
+                f"pictures of the page must be those measured now, got {known} and {row}. Name all networks."
+            )
+        rows[key(row)] = known | row
+    rains = list(dict.fromkeys(row.get("rain") for row in rows.values()))
+    return sorted(rows.values(), key=lambda row: rains.index(row.get("rain")))
+
+
+def key(row: dict[str, str]) -> tuple[str, ...]:
+    """What a row is of."""
+    return tuple(row[name] for name in KEYS if name in row) or (next(iter(row.values())),)
 
 
 def main() -> None:

@@ -1,11 +1,12 @@
 """What training by a config takes and gives: the lines "Expected time" and "Expected result" of configs/train/*.yaml.
 
-    python docs/training_results.py CONFIG=RUN [CONFIG=RUN ...] [--benchmarks DIR]
+    python docs/training_results.py CONFIG[=RUN] [CONFIG[=RUN] ...] [--benchmarks DIR]
 
 CONFIG is a name in configs/train, RUN the folder of a finished run by it. Its weights are measured on the rain classes
 on bundled photographs that no run has seen, streaks off (docs/evaluation_table.py has the same pairs), and with
 --benchmarks on DIR/rain100h-dev and DIR/rain100l-dev. Which rain a run has seen stands in its config: with a look-alike
 of a set among its presets, the figure of that set is of statistics known from pairs.
+Without a RUN a few steps on noise say how long one would take; its result is not told.
 """
 
 from __future__ import annotations
@@ -14,12 +15,22 @@ import argparse
 import json
 import tempfile
 import textwrap
+import time
+from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
+import torch
 from evaluation_table import SETS, bundled_pairs
 
+from mspfn.networks import predict
+from mspfn.objective import training_precision
 from mspfn.run_folder import CONFIG_NAME
-from pipelines.cost import cost_of
+from mspfn.train_config import TrainConfig
+from mspfn.training_loss import Batch, as_loss_config, in_float32, loss_parts, total
+from mspfn.training_state import TrainingState
+from pipelines.config import load_config
+from pipelines.cost import cost_of, machine_name
 from pipelines.evaluate import compare
 from pipelines.evaluation.methods import networks
 from pipelines.evaluation.pairs import find_pairs
@@ -31,6 +42,8 @@ CONFIGS = Path(__file__).parents[1] / "configs" / "train"
 OPENING, CONTINUED = "# Expected ", "#   "
 WIDTH = 120
 METRICS = ("psnr_y", "ssim_y")
+TIMED_STEPS = 5  # their median, so that the first may be slow
+CPU = torch.device("cpu")
 
 
 def time_line(run: Path) -> str:
@@ -40,6 +53,34 @@ def time_line(run: Path) -> str:
         raise InputError(f"{run} must hold cost.json, got none. `rainsynth train` leaves it.")
     minutes = f"{cost.processor_s / 60:.0f} minutes of processor time, {cost.seconds / 60:.0f} by the clock"
     return f"time: {config['steps']} steps, seed {config['seed']}: {minutes}, on {cost.machine}."
+
+
+def estimated_line(config: TrainConfig) -> str:
+    """Processor time that a run would take on one thread, without its data and validation."""
+    state = TrainingState(replace(config, compile=False, device="cpu"), CPU)
+    stages = config.data.patch_stages
+    ends = [stage.from_progress for stage in stages[1:]] + [1.0]
+    total_s = 0.0
+    for stage, end in zip(stages, ends, strict=True):
+        pictures = torch.rand(4, stage.batch_size, 3, stage.patch_px, stage.patch_px)
+        batch = Batch(pictures[0], pictures[1], pictures[2], pictures[3, :, :1].round())
+        total_s += (end - stage.from_progress) * config.steps * median(step_s(state, batch) for _ in range(TIMED_STEPS))
+    said = f"{config.steps} steps would take {total_s / 3600:.1f} hours of processor time, on {machine_name()}"
+    return f"time: {said} ({TIMED_STEPS} were timed)."
+
+
+def step_s(state: TrainingState, batch: Batch) -> float:
+    """Processor time of one step [s]."""
+    config = state.config
+    precision = training_precision(config.precision, CPU)
+    started_s = time.process_time()
+    state.optimizer.zero_grad(set_to_none=True)
+    with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+        predictions = predict(state.network, batch.rainy)
+    total(loss_parts(as_loss_config(config.loss), in_float32(predictions), batch)).backward()
+    state.optimizer.step()
+    state.update_average()
+    return time.process_time() - started_s
 
 
 def result_line(run: Path, benchmarks: Path | None) -> str:
@@ -79,14 +120,18 @@ def with_lines(config: str, said: list[str]) -> str:
 
 def main() -> None:
     """Measure each run, then write its config."""
+    torch.set_num_threads(1)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", nargs="+", metavar="CONFIG=RUN")
+    parser.add_argument("runs", nargs="+", metavar="CONFIG[=RUN]")
     parser.add_argument("--benchmarks", type=Path, metavar="DIR")
     options = parser.parse_args()
     for pair in options.runs:
         name, _, run = pair.partition("=")
         path = CONFIGS / f"{name}.yaml"
-        said = [time_line(Path(run)), result_line(Path(run), options.benchmarks)]
+        if run:
+            said = [time_line(Path(run)), result_line(Path(run), options.benchmarks)]
+        else:
+            said = [estimated_line(load_config(TrainConfig, path, ())), "result: not known; no whole run was made."]
         write_whole(path, with_lines(path.read_text(), said).encode())
         print(*said, sep="\n")
 
