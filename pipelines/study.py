@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any, Protocol
 
 from mspfn.run_folder import first_difference, flat
 from pipelines.run_records import LOCK_NAME, RunFolder, write_json
@@ -51,7 +52,13 @@ def runs_of(config: CurriculumStudy, out: Path, shards: Path) -> list[Run]:
     ]
 
 
-def begin(config: CurriculumStudy, out: Path) -> None:
+class Recorded(Protocol):
+    """The config of a study of any kind."""
+
+    def recorded(self) -> dict[str, Any]: ...
+
+
+def begin(config: Recorded, out: Path) -> None:
     """Write the config into a new folder, or see that the study that is there has the same."""
     path, recorded = out / CONFIG_NAME, config.recorded()
     if not path.is_file():

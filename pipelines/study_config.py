@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from operator import attrgetter
 from pathlib import Path
@@ -114,21 +115,27 @@ class CurriculumStudy:
     def recorded(self) -> dict[str, Any]:
         """The config as files keep it: of folders there is the last name alone, see TrainConfig.recorded."""
         recorded: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        recorded["train"] = self.train.recorded()
-        for place in OF_THE_STUDY:
-            *groups, name = place.split(".")
-            group = recorded["train"][groups[0]] if groups else recorded["train"]
-            group.pop(name, None)  # data.workers is not recorded
+        recorded["train"] = recorded_without(self.train, OF_THE_STUDY)
         for name in ("photographs", "shards"):
             if recorded["evaluation"][name] is not None:
                 recorded["evaluation"][name] = Path(recorded["evaluation"][name]).name
         return recorded
 
 
-def check_left_out(train: TrainConfig) -> None:
-    """Raise InputError where a training config says what the study decides."""
+def recorded_without(train: TrainConfig, places: Collection[str]) -> dict[str, Any]:
+    """A training config as files keep it, without what the study decides."""
+    recorded = train.recorded()
+    for place in places:
+        *groups, name = place.split(".")
+        group = recorded[groups[0]] if groups else recorded
+        group.pop(name, None)  # data.workers is not recorded
+    return recorded
+
+
+def check_left_out(train: TrainConfig, instead_of: Mapping[str, str] = OF_THE_STUDY) -> None:
+    """Raise InputError where a training config says what the study decides, and name what says it instead."""
     usual = TrainConfig(data=DataConfig(photographs="any"), steps=1)
-    for place, instead in OF_THE_STUDY.items():
+    for place, instead in instead_of.items():
         value = attrgetter(place)
         if value(train) != value(usual):
             raise InputError(f"train.{place} must be left out of a study, got {value(train)!r}. See {instead}.")

@@ -1,25 +1,22 @@
-"""The report of a study of curricula: the same words, tables and pictures as Markdown and as one HTML file."""
+"""The report of a study of curricula: its words, tables and pictures."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from html import escape
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from mspfn.curriculum import CurriculumConfig
 from mspfn.train_config import TrainConfig
 from pipelines.evaluate import write_figures
-from pipelines.page import STYLE, table_html
 from pipelines.study_config import CurriculumStudy
 from pipelines.study_findings import ALL, Findings
+from pipelines.study_page import FIGURES_NAME, Block, Heading, Shown, Table, signed, write_page
 from pipelines.study_pictures import draw_differences, draw_learning_curves, draw_shown_rates, draw_strip
 from pipelines.study_run import Run, evaluation_pictures, follows_validation
-from pipelines.study_statistics import CONFIDENCE, MARGIN_DB, UNDECIDED, Interval, Judgement, mean_interval
+from pipelines.study_statistics import CONFIDENCE, MARGIN_DB, UNDECIDED, Judgement, mean_interval
 
-FIGURES_NAME, HTML_NAME, MARKDOWN_NAME = "figures.json", "report.html", "report.md"
 TITLE = "Curricula compared"
 METRIC_WORDS = {"psnr_y_db": ("PSNR-Y [dB]", ".2f"), "ssim_y": ("SSIM-Y", ".4f")}
 PERCENT = f"{100 * CONFIDENCE:.0f} %"
@@ -40,31 +37,6 @@ READING = (
 GATED = "Gates of staged curricula opened by the learning curves, that is by pictures that are measured in the end too."
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
-    """A heading of a section."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows of equal columns."""
-
-    rows: list[dict[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A picture beside the report, and what is said under it."""
-
-    name: str
-    caption: str
-
-
-Block = str | Heading | Table | Shown | list[str]
-
-
 def write_report(config: CurriculumStudy, findings: Findings, runs: Sequence[Run], out: Path) -> None:
     """Write figures.json, the pictures, report.md and report.html into the folder `out`."""
     write_figures(out / FIGURES_NAME, {"study": config.recorded()} | findings.as_dict())
@@ -73,9 +45,7 @@ def write_report(config: CurriculumStudy, findings: Findings, runs: Sequence[Run
     draw_strip(out / "pictures.png", findings, runs, evaluation_pictures(runs[0]))
     if any(len(rows) for rows in findings.shown.values()):
         draw_shown_rates(out / "shown_rates.png", findings)
-    blocks = blocks_of(config, findings, runs)
-    write_text(out / MARKDOWN_NAME, markdown(blocks))
-    write_text(out / HTML_NAME, html(blocks, out))
+    write_page(TITLE, blocks_of(config, findings, runs), out)
 
 
 def blocks_of(config: CurriculumStudy, findings: Findings, runs: Sequence[Run]) -> list[Block]:
@@ -194,57 +164,3 @@ def in_words(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "; ".join(in_words(part) for part in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def signed(interval: Interval) -> str:
-    """A difference with its interval, as "+0.12 (-0.03 to +0.27)"."""
-    mean, low, high = (round(value, 2) + 0.0 for value in (interval.mean, interval.low, interval.high))  # no -0.00
-    return f"{mean:+.2f} ({low:+.2f} to {high:+.2f})"
-
-
-def markdown(blocks: Sequence[Block]) -> str:
-    """The report as Markdown, with its pictures beside it."""
-    parts = [f"# {TITLE}"]
-    for block in blocks:
-        match block:
-            case Heading(text):
-                parts.append(f"## {text}")
-            case Table(rows):
-                lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
-                parts.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
-            case Shown(name, caption):
-                parts.append(f"![{caption}]({name})\n\n{caption}")
-            case list():
-                parts.append("\n".join(f"- {line}" for line in block))
-            case _:
-                parts.append(block)
-    return "\n\n".join(parts) + "\n"
-
-
-def html(blocks: Sequence[Block], folder: Path) -> str:
-    """The report as a page that needs nothing beside it; pictures are taken from `folder`."""
-    parts = [f"<!doctype html><html lang=en><meta charset=utf-8><title>{TITLE}</title><style>{STYLE}</style>"]
-    parts.append(f"<h1>{TITLE}</h1>")
-    for block in blocks:
-        match block:
-            case Heading(text):
-                parts.append(f"<h2>{escape(text)}</h2>")
-            case Table(rows):
-                parts.append(table_html(rows))
-            case Shown(name, caption):
-                data = base64.b64encode((folder / name).read_bytes()).decode()
-                parts.append(
-                    f'<img src="data:image/png;base64,{data}" alt="{escape(caption)}"><p>{escape(caption)}</p>'
-                )
-            case list():
-                parts.append("<ul>" + "".join(f"<li>{escape(line)}</li>" for line in block) + "</ul>")
-            case _:
-                parts.append(f"<p>{escape(block)}</p>")
-    return "\n".join(parts) + "</html>\n"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

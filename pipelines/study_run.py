@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
@@ -24,37 +23,68 @@ from mspfn.inference import derain
 from mspfn.process_group import ProcessGroup
 from mspfn.reports import Progress
 from mspfn.train_config import TrainConfig
-from mspfn.trainer import train, training_pairs
+from mspfn.trainer import TrainResult, train, training_pairs
 from mspfn.validation import HIGHEST_DB, ValidationSet
+from pipelines.cost import COST_NAME, Cost, cost_of, machine_name
 from rainsynth.checks import InputError
 from rainsynth.metrics import psnr_y, ssim_y
 from rainsynth.shards import open_shards
 
-RESULT_NAME, COST_NAME = "result.json", "cost.json"
+RESULT_NAME = "result.json"
 SECONDS_BETWEEN_REPORTS = 0.5
 SHOWN_PARTS = 30  # parts of a run of which the rates that were shown are told
 SHOWN_PERCENTILES = (10, 50, 90)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """Time that something took [s], and on which machine."""
-
-    machine: str
-    seconds: float
+Tell = Callable[[int, str], object]  # hears the step, and a note
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """One cell of a study: a condition with a seed, its training, and the pictures that it is measured on at the end.
+class Job(ABC):
+    """One run of a study: a training with a seed, and what is measured when it is done.
 
     `folder` takes the training run and beside it `result.json`, which is there once all is done.
     """
 
-    condition: str
     seed: int
     folder: Path
     config: TrainConfig
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What messages call it."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether all that it starts from is there."""
+        return True
+
+    @property
+    def finished(self) -> bool:
+        """Whether its result is there."""
+        return (self.folder / RESULT_NAME).is_file()
+
+    def result(self) -> dict[str, Any]:
+        """What a finished run has found."""
+        return dict(json.loads((self.folder / RESULT_NAME).read_text()))
+
+    def cost(self) -> Cost:
+        """What its training has cost so far, what was lost by kills included but for a few seconds."""
+        return cost_of(self.folder) or Cost(machine=machine_name())
+
+    @abstractmethod
+    def make(self, tell: Tell) -> None:
+        """Train, or go on, measure, and write the result; `tell` hears the step and a note now and then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run(Job):
+    """One cell of a study: a condition with a seed, and the pictures that it is measured on at the end.
+
+    Its result has `pictures`, `shown`, `steps`, `skipped_steps` and `samples`.
+    """
+
+    condition: str
     shards: Path
     samples_per_class: int
     crop_px: int
@@ -64,37 +94,19 @@ class Run:
         """What messages call it."""
         return f"{self.condition}/seed-{self.seed}"
 
-    @property
-    def finished(self) -> bool:
-        """Whether its result is there."""
-        return (self.folder / RESULT_NAME).is_file()
-
-    def result(self) -> dict[str, Any]:
-        """What a finished run has found: `pictures`, `shown`, `steps`, `skipped_steps` and `samples`."""
-        return dict(json.loads((self.folder / RESULT_NAME).read_text()))
-
-    def cost(self) -> Cost:
-        """What its training has cost so far, what was lost by kills included but for a few seconds."""
-        path = self.folder / COST_NAME
-        return Cost(**json.loads(path.read_text())) if path.is_file() else Cost(machine=machine_name(), seconds=0.0)
-
     def learning_curve(self) -> list[dict[str, Any]]:
         """Steps, and the PSNR of each class that was measured then: `step` and `psnr_y_db`."""
         lines = [json.loads(line) for line in (self.folder / "log.jsonl").read_text().splitlines()]
         return [line for line in lines if "psnr_y_db" in line]
 
+    def make(self, tell: Tell) -> None:
+        """Train, or go on, measure, and note what was shown."""
+        make_run(self, tell)
 
-def make_run(run: Run, tell: Callable[[int, str], object]) -> None:
+
+def make_run(run: Run, tell: Tell) -> None:
     """Train a run, or go on with it, and write its result; `tell` hears the step and a note now and then."""
-    clock = Clock(run)
-
-    def report(progress: Progress) -> None:
-        if clock.is_due(progress):
-            tell(progress.step, f"{run.name} {progress.stage}")
-
-    result = train(run.config, run.folder, resume=True, report=report)
-    clock.note()
-    tell(result.steps, f"{run.name} is measured")
+    result = trained(run, tell)
     pairs = training_pairs(run.config, ProcessGroup(torch.device("cpu")))
     found = {
         "condition": run.condition,
@@ -105,14 +117,35 @@ def make_run(run: Run, tell: Callable[[int, str], object]) -> None:
         "pictures": measure(load_weights(result.weights), evaluation_pictures(run)),
         "shown": shown_rates(pairs),
     }
+    write_result(run, found)
+
+
+def trained(run: Job, tell: Tell) -> TrainResult:
+    """Train a run to its end, or go on with it, and count what that costs."""
+    clock = Clock(run)
+
+    def report(progress: Progress) -> None:
+        if clock.is_due(progress):
+            tell(progress.step, f"{run.name} {progress.stage}")
+
+    result = train(run.config, run.folder, resume=True, report=report)
+    clock.note()
+    tell(result.steps, f"{run.name} is measured")
+    return result
+
+
+def write_result(run: Job, found: dict[str, Any]) -> None:
+    """Write what a run has found, which finishes it."""
     write_whole(run.folder / RESULT_NAME, (json.dumps(found, indent=1) + "\n").encode())
 
 
 class Clock:
     """Seconds that a run takes, kept over kills; and when it is time to report."""
 
-    def __init__(self, run: Run) -> None:
-        self.path, self.seconds = run.folder / COST_NAME, run.cost().seconds
+    def __init__(self, run: Job) -> None:
+        before = run.cost()
+        self.path, self.seconds, self.processor_s = run.folder / COST_NAME, before.seconds, before.processor_s
+        self._last_processor_s = time.process_time()
         self._last_s = self._reported_s = time.monotonic()
 
     def is_due(self, progress: Progress) -> bool:
@@ -127,9 +160,11 @@ class Clock:
 
     def note(self) -> None:
         """Write down the time so far."""
-        now_s = time.monotonic()
+        now_s, now_processor_s = time.monotonic(), time.process_time()
         self.seconds, self._last_s = self.seconds + now_s - self._last_s, now_s
-        cost = Cost(machine=machine_name(), seconds=round(self.seconds, 1))
+        self.processor_s += now_processor_s - self._last_processor_s
+        self._last_processor_s = now_processor_s
+        cost = Cost(machine=machine_name(), seconds=round(self.seconds, 1), processor_s=round(self.processor_s, 1))
         write_whole(self.path, json.dumps(asdict(cost)).encode())
 
 
@@ -183,15 +218,7 @@ def follows_validation(curriculum: CurriculumConfig) -> bool:
     return curriculum.gate is not None
 
 
-def machine_name() -> str:
-    """This machine's processor and how many cores it has."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return f"{model or platform.processor() or platform.machine()}, {os.cpu_count()} cores"
-
-
-def run_in_process(run: Run, parent: Connection) -> None:
+def run_in_process(run: Job, parent: Connection) -> None:
     """Make a run on one thread, in a process that was started for it; what its parent hears is a pair of words.
 
     ("step", (step, note)) | ("mistake", message) | ("done", ""). Ctrl-C is the parent's to hear; where the parent ends,
@@ -200,7 +227,7 @@ def run_in_process(run: Run, parent: Connection) -> None:
     become_worker()
     torch.set_num_threads(1)
     try:
-        make_run(run, lambda step, note: parent.send(("step", (step, note))))
+        run.make(lambda step, note: parent.send(("step", (step, note))))
     except InputError as error:
         parent.send(("mistake", str(error)))
     else:

@@ -12,7 +12,7 @@ from multiprocessing.process import BaseProcess
 
 from pipelines.cluster import ONE_THREAD
 from pipelines.progress import Advance, progress
-from pipelines.study_run import Run, run_in_process
+from pipelines.study_run import Job, run_in_process
 from rainsynth.checks import InputError, check_count
 
 MOST_WORKERS = 1024
@@ -23,16 +23,17 @@ KEPT = "Finished runs are kept, and --resume goes on with the others."
 class Started:
     """A run in work: its process, what it tells, and the step that it last told of."""
 
-    run: Run
+    run: Job
     process: BaseProcess
     hears: Connection
     step: int
 
 
-def make_runs(runs: Sequence[Run], workers: int) -> None:
+def make_runs(runs: Sequence[Job], workers: int) -> None:
     """Make every run that is not finished, `workers` at a time; InputError where one dies, after ending the others.
 
-    All go on from their last checkpoints when called again.
+    A run begins once what it starts from is there; a run that others start from stands before them in `runs`. All go
+    on from their last checkpoints when called again.
     """
     check_count(workers, 1, MOST_WORKERS, "workers")
     waiting = [run for run in runs if not run.finished]
@@ -44,8 +45,10 @@ def make_runs(runs: Sequence[Run], workers: int) -> None:
     with progress("study", total, done) as advance:
         try:
             while waiting or working:
-                while waiting and len(working) < workers:
-                    working.append(start(waiting.pop(0)))
+                while len(working) < workers and (run := take_ready(waiting)):
+                    working.append(start(run))
+                if not working:
+                    raise RuntimeError(f"{waiting[0].name} waits for a run that is none of the study's")
                 ready = wait([one.hears for one in working])
                 for one in [one for one in working if one.hears in ready]:
                     if hear(one, advance):
@@ -58,13 +61,19 @@ def make_runs(runs: Sequence[Run], workers: int) -> None:
                 one.process.join()
 
 
-def steps_taken(run: Run) -> int:
+def take_ready(waiting: list[Job]) -> Job | None:
+    """Take the first run out that can begin, if any."""
+    place = next((place for place, run in enumerate(waiting) if run.ready), None)
+    return None if place is None else waiting.pop(place)
+
+
+def steps_taken(run: Job) -> int:
     """Steps up to the last checkpoint of a run."""
     names = sorted(path.stem for path in (run.folder / "checkpoints").glob("step-*.pt"))
     return int(names[-1].removeprefix("step-")) if names else 0
 
 
-def start(run: Run) -> Started:
+def start(run: Job) -> Started:
     """A process that makes a run."""
     context = get_context("spawn")
     hears, tells = context.Pipe(duplex=False)
@@ -90,6 +99,8 @@ def hear(one: Started, advance: Advance) -> bool:
         step, note = told
         advance(step - one.step, note)
         one.step = step
+    if kind == "done" and one.step < one.run.config.steps:  # a guard ended it
+        advance(one.run.config.steps - one.step, one.run.name)
     return bool(kind == "done")
 
 

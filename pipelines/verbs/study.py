@@ -26,9 +26,31 @@ def curriculum(
     """Compare curricula at equal steps, and report which should be the default."""
     from pipelines.study import study_curricula
     from pipelines.study_config import CurriculumStudy
-    from pipelines.study_report import HTML_NAME, consequence, difference_rows
+    from pipelines.study_page import HTML_NAME
+    from pipelines.study_report import consequence, difference_rows
 
     loaded = load_config(CurriculumStudy, config, settings or ())
     findings = study_curricula(loaded, out, workers=workers, resume=resume)
     show_table(difference_rows(findings), f"PSNR-Y minus that of {findings.baseline}, dB")
     console.print(f"{consequence(findings)} wrote {out / HTML_NAME}")
+
+
+@study.command()
+def domain(
+    config: Annotated[Path, typer.Argument(help="YAML file under configs/study/.")],
+    out: Annotated[Path, typer.Option(help="Folder of the study, new or empty.")],
+    workers: Annotated[int, typer.Option(help="Runs at a time, each on one thread.")] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a study that was stopped.")] = False,
+    settings: Settings = None,
+) -> None:
+    """Compare ways of going from one sort of rain to another, and report what each loses and regains."""
+    from pipelines.domains.config import DomainStudy
+    from pipelines.domains.report import drop_line
+    from pipelines.domains.study import study_domains
+    from pipelines.domains.tables import gain_rows
+    from pipelines.study_page import HTML_NAME
+
+    loaded = load_config(DomainStudy, config, settings or ())
+    findings = study_domains(loaded, out, workers=workers, resume=resume)
+    show_table(gain_rows(findings), "PSNR-Y minus that of the source network, dB")
+    console.print(f"{drop_line(findings)} wrote {out / HTML_NAME}")

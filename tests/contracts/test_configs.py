@@ -9,13 +9,20 @@ import pytest
 from mspfn.data_config import EVERY_CLASS
 from mspfn.train_config import TrainConfig
 from pipelines.config import load_config, plain_values
+from pipelines.domains.config import DomainStudy
 from pipelines.generate_config import GenerateConfig
 from pipelines.study_config import CurriculumStudy
 from rainsynth.checks import InputError
 from rainsynth.preset_choice import PresetChoice
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-KINDS = {"generate": GenerateConfig, "train": TrainConfig, "adapt": TrainConfig, "study": CurriculumStudy}
+KINDS = {
+    "generate": GenerateConfig,
+    "train": TrainConfig,
+    "adapt": TrainConfig,
+    "study/curriculum": CurriculumStudy,
+    "study/domain": DomainStudy,
+}
 # What a verb's options add to its config.
 GIVEN = {
     "adapt": {"data__photographs": "a", "data__validation_shards": "b", "unpaired__photographs": "c"},
@@ -24,7 +31,8 @@ GIVEN = {
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.stem)
 def test_every_config_loads_and_opens_with_its_command(path: Path) -> None:
-    load_config(KINDS[path.parent.name], path, **GIVEN.get(path.parent.name, {}))
+    kind = KINDS.get(path.parent.name) or KINDS[f"{path.parent.name}/{path.stem}"]
+    load_config(kind, path, **GIVEN.get(path.parent.name, {}))
     opening = path.read_text().splitlines()[:2]
     assert all(line.startswith("#") for line in opening)
     assert f"rainsynth {path.parent.name}" in opening[1]
