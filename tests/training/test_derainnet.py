@@ -96,3 +96,15 @@ def test_last_layer_at_zero_leaves_the_base():
 def test_impossible_sizes_are_refused(config, message):
     with pytest.raises(InputError, match=message):
         build_network("derainnet", **config)
+
+
+def test_network_that_starts_as_identity_gives_back_what_it_sees():
+    network = DerainNet(DerainNetConfig(starts_as_identity=True))
+    picture = torch.rand(1, 3, 37, 41)
+    with torch.no_grad():
+        change = network(picture) - picture
+        silent = network.second.weight[3:].clone()
+        network.second.weight[3:] = 0
+        assert torch.equal(network(picture) - picture, change)  # the other channels are not heard
+    assert change.abs().max() < 1e-3
+    assert silent.any()
