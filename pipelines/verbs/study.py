@@ -14,14 +14,15 @@ from pipelines.verbs.options import Settings, show_table
 verbs, study = typer.Typer(), typer.Typer(help="Compare ways of training over several seeds.")
 verbs.add_typer(study, name="study")
 
+Config = Annotated[Path, typer.Argument(help="YAML file under configs/study/.")]
+Out = Annotated[Path, typer.Option(help="Folder of the study, new or empty.")]
+Workers = Annotated[int, typer.Option(help="Runs at a time, each on one thread.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with a study that was stopped.")]
+
 
 @study.command()
 def curriculum(
-    config: Annotated[Path, typer.Argument(help="YAML file under configs/study/.")],
-    out: Annotated[Path, typer.Option(help="Folder of the study, new or empty.")],
-    workers: Annotated[int, typer.Option(help="Runs at a time, each on one thread.")] = 1,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a study that was stopped.")] = False,
-    settings: Settings = None,
+    config: Config, out: Out, workers: Workers = 1, resume: Resume = False, settings: Settings = None
 ) -> None:
     """Compare curricula at equal steps, and report which should be the default."""
     from pipelines.study import study_curricula
@@ -36,13 +37,7 @@ def curriculum(
 
 
 @study.command()
-def domain(
-    config: Annotated[Path, typer.Argument(help="YAML file under configs/study/.")],
-    out: Annotated[Path, typer.Option(help="Folder of the study, new or empty.")],
-    workers: Annotated[int, typer.Option(help="Runs at a time, each on one thread.")] = 1,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a study that was stopped.")] = False,
-    settings: Settings = None,
-) -> None:
+def domain(config: Config, out: Out, workers: Workers = 1, resume: Resume = False, settings: Settings = None) -> None:
     """Compare ways of going from one sort of rain to another, and report what each loses and regains."""
     from pipelines.domains.config import DomainStudy
     from pipelines.domains.report import drop_line
