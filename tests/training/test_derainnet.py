@@ -89,6 +89,7 @@ def test_last_layer_at_zero_leaves_the_base():
     ("config", "message"),
     [
         ({"channels": 0}, "DerainNetConfig.channels must be between 1 and 8192, got 0"),
+        ({"channels": 2, "starts_as_identity": True}, "DerainNetConfig.channels must be between 3 and 8192, got 2"),
         ({"filter_radius_px": 1.5}, "filter_radius_px must be a whole number, got 1.5"),
         ({"filter_eps": 0.0}, "filter_eps must be between 0.0001 and 10000, got 0"),
     ],
