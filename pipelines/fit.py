@@ -15,11 +15,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from pipelines.fit_camera import NOTHING_KNOWN, KnownCamera, camera_of
 from pipelines.fit_families import FAMILIES, FINDINGS_OF, LINES, PHYSICAL, RANGES_OF, SCREEN, Number, with_spread
 from pipelines.fit_pictures import Rainy, survey_rainy
 from pipelines.fit_rounds import Crew, Depths, Search, Setting, Simulated, crew_of, simulate_round
 from pipelines.progress import progress
-from rainsynth.checks import InputError, check_choice, check_count, check_number
+from rainsynth.checks import InputError, check_choice, check_count
 from rainsynth.measure.population import Population, Regression, interval_sds, knowing, population, regress
 from rainsynth.measure.rain_statistics import as_row, main_direction_near_deg, rain_statistics, streak_profile
 from rainsynth.seeding import ORDER_STREAM, sample_rng
@@ -40,22 +41,17 @@ EVEN_SD = 12**-0.5  # standard deviation of what is spread evenly over 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitOptions:
-    """How to fit. `family` "auto" decides between lines and physical rain; what is known of the camera may be given."""
+    """How to fit. `family` "auto" decides between lines and physical rain; `camera` goes before EXIF."""
 
     family: str = AUTO
-    field_of_view_deg: float | None = None
-    exposure_s: float | None = None
+    camera: KnownCamera = NOTHING_KNOWN
     seed: int = 0
     workers: int = 1
     pictures: tuple[int, ...] = PICTURES_OF_ROUNDS
 
     def __post_init__(self) -> None:
         check_choice(self.family, (AUTO, *FAMILIES), "--family")
-        if self.field_of_view_deg is not None:
-            check_number(self.field_of_view_deg, 1, 150, "--fov-deg", "Across the width of the photographs.")
-        if self.exposure_s is not None:
-            check_number(self.exposure_s, 1e-5, 1, "--exposure-s", "Is it in ms? Divide by 1000.")
-        if self.family == LINES and (self.field_of_view_deg or self.exposure_s):
+        if self.family == LINES and self.camera.ends():
             raise InputError("--fov-deg and --exposure-s must go with physical rain, got --family lines.")
         check_count(self.seed, 0, 2**63 - 1, "--seed")
         check_count(self.workers, 1, 1024, "--workers")
@@ -116,15 +112,16 @@ def fit(
     """
     rainy = tuple(survey_rainy(photographs, options.seed))
     depths: Depths = {} if depth_of is None else {one.path: depth_of(one) for one in rainy}  # type: ignore[misc]
-    setting = Setting(rainy=rainy, backgrounds=backgrounds, depths=depths, seed=options.seed)
+    camera = camera_of(options.camera, (one.path for one in rainy))
+    setting = Setting(rainy=rainy, backgrounds=backgrounds, depths=depths, camera=camera, seed=options.seed)
     centre_deg, reach_deg = directions_of(rainy)
-    families = (PHYSICAL,) if options.field_of_view_deg or options.exposure_s else FAMILIES
+    families = (PHYSICAL,) if options.camera.ends() else FAMILIES
     families = families if options.family == AUTO else (options.family,)
     total = len(families) * options.pictures[0] + sum(options.pictures[1:])
     with ExitStack() as stack:
         advance = stack.enter_context(progress("rain simulated", total))
         crew = stack.enter_context(crew_of(options.workers))
-        searches = [first_search(family, options, centre_deg, reach_deg) for family in families]
+        searches = [first_search(family, camera, centre_deg, reach_deg) for family in families]
         firsts = [
             simulate_round(setting, search, number, options.pictures[0], crew, advance)
             for number, search in enumerate(searches)
@@ -142,7 +139,7 @@ def directions_of(rainy: tuple[Rainy, ...]) -> tuple[float, float]:
     return middle, float(np.clip(REACH_SDS * robust_sd, SMALLEST_REACH_DEG, STEEPEST_STREAK_DEG))
 
 
-def first_search(family: str, options: FitOptions, centre_deg: float, reach_deg: float) -> Search:
+def first_search(family: str, camera: KnownCamera, centre_deg: float, reach_deg: float) -> Search:
     """All that rain of a family may be, but for what is known of direction and camera."""
     ranges = dict(RANGES_OF[family])
     if family == LINES:
@@ -155,10 +152,9 @@ def first_search(family: str, options: FitOptions, centre_deg: float, reach_deg:
         low, high = (float(FASTEST_FALL_M_S * np.tan(np.radians(angle_deg))) for angle_deg in steepest)
         limits = ranges["wind_right_m_s"].limits
         ranges["wind_right_m_s"] = Number(low=max(low, limits[0]), high=min(high, limits[1]))
-    known = {"field_of_view_deg": options.field_of_view_deg, "exposure_s": options.exposure_s}
-    for name, value in known.items():
-        if value is not None and name in ranges:
-            ranges[name] = Number(low=value, high=value, scale=ranges[name].scale)
+    for name, (low, high) in camera.ends().items():
+        if name in ranges:
+            ranges[name] = Number(low=low, high=high, scale=ranges[name].scale)
     return Search(family=family, ranges=ranges, centre_deg=centre_deg, reach_deg=reach_deg)
 
 

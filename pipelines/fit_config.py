@@ -9,6 +9,7 @@ import yaml
 
 from pipelines.config import build_config
 from pipelines.fit import Fit
+from pipelines.fit_camera import camera_line
 from pipelines.fit_families import BASE_PRESET, LINES, SCREEN, Number
 from pipelines.generate_config import GenerateConfig
 from rainsynth.preset_choice import PresetChoice
@@ -81,6 +82,8 @@ def config_text(fit: Fit, command: str, photographs: int) -> str:
 def told_lines(fit: Fit) -> list[str]:
     """What was found, a number a line with its 90 % interval, and what was not."""
     lines = [f"Family: {fit.search.family}, {blend_line(fit)}"]
+    if fit.search.family != LINES:
+        lines.append(camera_line(fit.setting.camera))
     for row in rows_of_fit(fit):
         lines.append(f"{row['number']}: {row['mean']} ({row['90 %']}), {row['spread']} {row['told']}".rstrip())
     return lines + combinations(fit)

@@ -9,7 +9,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from pipelines.fit import Fit
+from pipelines.fit_camera import camera_line
 from pipelines.fit_config import blend_line, choice_of_fit, combinations, rows_of_fit
+from pipelines.fit_families import PHYSICAL
 from pipelines.fit_pictures import clean_like
 from pipelines.page import STYLE, table_html
 from pipelines.picture_files import write_whole
@@ -111,6 +113,7 @@ def page(fit: Fit, differences: dict[str, float]) -> str:
         f"<p>Family: {fit.search.family}, {blend_line(fit)}{odds} {len(fit.setting.backgrounds)} clean pictures"
         " were rained on. Numbers are means over the photographs with their 90 % intervals, and how they spread from"
         " picture to picture; pixels are those of photographs up to 1024 px.</p>",
+        f"<p>{escape(camera_line(fit.setting.camera))}</p>" if fit.search.family == PHYSICAL else "",
         table_html(rows_of_fit(fit)),
         "<h2>What the photographs do not tell</h2>",
         "<p>Numbers marked so are drawn at their likeliest value, or all over their range where nothing is known.</p>",

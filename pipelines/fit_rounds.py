@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
+from pipelines.fit_camera import KnownCamera
 from pipelines.fit_families import FINDINGS_OF, Number, findings, render
 from pipelines.fit_pictures import Rainy, clean_like
 from rainsynth.measure.rain_statistics import as_row, rain_statistics
@@ -42,11 +43,12 @@ class Search:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What all rounds have in common: the rainy photographs, their depth, clean backgrounds, and the seed."""
+    """What all rounds have in common: the rainy photographs, their depth and camera, clean backgrounds, the seed."""
 
     rainy: tuple[Rainy, ...]
     backgrounds: tuple[Path, ...]
     depths: Depths
+    camera: KnownCamera
     seed: int
 
 

@@ -28,9 +28,9 @@ def fit(
     ] = None,
     family: Annotated[str, typer.Option(help="lines (benchmark sets), physical, or auto to decide.")] = "auto",
     fov_deg: Annotated[
-        float | None, typer.Option(help="Field of view of the photographs, degrees across their width.")
+        float | None, typer.Option(help="Field of view, degrees across their width; EXIF's unless given.")
     ] = None,
-    exposure_s: Annotated[float | None, typer.Option(help="Their exposure in s.")] = None,
+    exposure_s: Annotated[float | None, typer.Option(help="Their exposure in s; EXIF's unless given.")] = None,
     depth: Annotated[str, typer.Option(help="Folder of their depth maps, or one number of metres.")] = "",
     quick: Annotated[bool, typer.Option("--quick", help="A rough fit in a quarter of the time.")] = False,
     workers: Annotated[int | None, typer.Option(help="Processes; one a processor unless given.")] = None,
@@ -39,6 +39,7 @@ def fit(
     """The rain of a place, from rainy photographs alone: a config whose mixture rains as they do."""
     from pipelines.fit import PICTURES_OF_ROUNDS, QUICK_PICTURES_OF_ROUNDS, FitOptions
     from pipelines.fit import fit as run
+    from pipelines.fit_camera import given_camera
     from pipelines.fit_config import blend_line, combinations, config_text, rows_of_fit
     from pipelines.fit_depth import depth_of
     from pipelines.fit_report import PAGE_NAME, write_report
@@ -48,8 +49,7 @@ def fit(
         raise InputError(f"--output must be a YAML file, got {str(output)!r}. For example fitted.yaml.")
     options = FitOptions(
         family=family,
-        field_of_view_deg=fov_deg,
-        exposure_s=exposure_s,
+        camera=given_camera(fov_deg, exposure_s),
         seed=seed,
         workers=(os.cpu_count() or 1) if workers is None else workers,
         pictures=QUICK_PICTURES_OF_ROUNDS if quick else PICTURES_OF_ROUNDS,

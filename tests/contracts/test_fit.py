@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from PIL import ExifTags, Image
 
 from mspfn.data_config import DataConfig
 from pipelines.config import build_config, load_config
-from pipelines.fit import Fit, FitOptions, choose, directions_of, fit
+from pipelines.fit import Fit, FitOptions, choose, directions_of, first_search, fit
+from pipelines.fit_camera import NOTHING_KNOWN, camera_of, camera_of_file, exif_camera, given_camera
 from pipelines.fit_config import config_text, part_of_fit, rows_of_fit
 from pipelines.fit_depth import depth_of
 from pipelines.fit_families import RANGES_OF, Number, layer_findings
@@ -97,17 +99,50 @@ def test_a_report_shows_photographs_and_the_fit(fitted: Fit, tmp_path: Path, mon
 
 
 def test_both_families_are_simulated_with_every_number_they_have(folders: tuple[Path, tuple[Path, ...]]) -> None:
-    from pipelines.fit import first_search
-
-    setting = Setting(rainy=tuple(survey_rainy(folders[0], 0)), backgrounds=folders[1], depths={}, seed=0)
+    rainy = tuple(survey_rainy(folders[0], 0))
+    setting = Setting(rainy=rainy, backgrounds=folders[1], depths={}, camera=NOTHING_KNOWN, seed=0)
     for family, ranges in RANGES_OF.items():
-        search = first_search(family, SMALL, 0.0, 30.0)
+        search = first_search(family, NOTHING_KNOWN, 0.0, 30.0)
         statistics, numbers = simulate(setting, search, 5)
         assert np.isfinite(statistics).all()
         assert len(numbers) > len(ranges)
         again = simulate(setting, search, 5)
         np.testing.assert_array_equal(again[0], statistics)
         np.testing.assert_array_equal(again[1], numbers)
+
+
+def test_exif_tells_exposure_and_field_of_view_and_what_is_given_goes_before_it(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.jpg" for number in range(3)]
+    for path, exposure_s, orientation in zip(paths, (1 / 500, 1 / 250, 1 / 125), (1, 3, 1), strict=True):
+        write_jpeg(path, (300, 200), orientation, ExposureTime=exposure_s, FocalLengthIn35mmFilm=50)
+    camera = exif_camera(paths)
+    assert camera.exposure_s == pytest.approx((1 / 500, 1 / 125), rel=1e-4)
+    # A picture of 3:2 is 36 mm wide on full frame, so 2 atan(18 / 50).
+    assert camera.field_of_view_deg == pytest.approx((39.598, 39.598), abs=1e-3)
+    search = first_search("physical", camera_of(given_camera(20.0, None), paths), 0.0, 30.0)
+    assert search.ranges["field_of_view_deg"].limits == pytest.approx((np.log(20), np.log(20)))
+    assert search.ranges["exposure_s"].limits == pytest.approx((np.log(1 / 500), np.log(1 / 125)), rel=1e-4)
+
+
+def test_a_photograph_on_its_side_has_the_field_of_view_of_its_short_side(tmp_path: Path) -> None:
+    write_jpeg(tmp_path / "a.jpg", (300, 200), 6, FocalLengthIn35mmFilm=50)
+    assert camera_of_file(tmp_path / "a.jpg")[0] == pytest.approx(2 * np.degrees(np.arctan(12 / 50)), abs=1e-3)
+
+
+def test_exif_that_is_missing_or_zero_in_one_photograph_tells_nothing(tmp_path: Path) -> None:
+    write_jpeg(tmp_path / "a.jpg", (300, 200), 1, ExposureTime=0.01, FocalLengthIn35mmFilm=50)
+    write_jpeg(tmp_path / "b.jpg", (300, 200), 1, ExposureTime=0.01, FocalLengthIn35mmFilm=0)
+    assert exif_camera([tmp_path / "a.jpg", tmp_path / "b.jpg"]).ends().keys() == {"exposure_s"}
+    write_jpeg(tmp_path / "c.jpg", (300, 200), 1)
+    assert exif_camera([tmp_path / "a.jpg", tmp_path / "c.jpg"]) == NOTHING_KNOWN
+
+
+def write_jpeg(path: Path, size: tuple[int, int], orientation: int, **details: float) -> None:
+    """A grey JPEG with these tags of EXIF."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    exif.get_ifd(ExifTags.IFD.Exif).update({ExifTags.Base[name]: value for name, value in details.items()})
+    Image.new("RGB", size).save(path, exif=exif)
 
 
 def test_the_likelier_of_two_families_is_chosen() -> None:
