@@ -15,6 +15,7 @@ from rainsynth.checks import InputError, check_choice, check_count, check_in_ran
 
 SCHEDULES = ("cosine", "exponential", "milestones")
 MAX_STEPS = 100_000_000
+ROUNDING = 1e-6  # by which torch takes a gradient for longer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,3 +88,16 @@ def adamw(network: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
         {"params": [parameter for parameter in parameters if parameter.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
+
+
+def clip_gradients(parameters: list[nn.Parameter], longest: float) -> float:
+    """Shorten the gradient of all weights together to `longest`, and return how long it was.
+
+    As torch.nn.utils.clip_grad_norm_, to the bit, but that gradients which are short enough are not multiplied by 1.
+    """
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    length = float(norm)
+    if not length + ROUNDING < longest:
+        torch.nn.utils.clip_grads_with_norm_(parameters, longest, norm)
+    return length

@@ -16,8 +16,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import torch
-
 from mspfn.curriculum_config import CurriculumConfig
 from mspfn.dataset import Prefetcher, RenderedPairs, TrainingPairs
 from mspfn.difficulty import graded_samples
@@ -25,7 +23,7 @@ from mspfn.feedback import Feedback
 from mspfn.guard import breach
 from mspfn.mixture import training_mixture, validation_mixture
 from mspfn.objective import Objective
-from mspfn.optimizer import learning_rate_at
+from mspfn.optimizer import clip_gradients, learning_rate_at
 from mspfn.process_group import ProcessGroup, process_group
 from mspfn.reports import Progress, TensorBoardLog, check_tensorboard
 from mspfn.run_folder import RunFolder
@@ -93,7 +91,7 @@ def train(
                 state.optimizer.zero_grad(set_to_none=True)
                 losses = objective.gradients(pictures, samples, unpaired.take(state.step) if unpaired else None)
                 group.add_up([*state.gradients, *losses.values(), *feedback.sums(state.step)])
-                norm = torch.nn.utils.clip_grad_norm_(state.parameters, config.optimizer.clip_norm).item()
+                norm = clip_gradients(state.parameters, config.optimizer.clip_norm)
                 loss_values = {name: value.item() for name, value in losses.items()}
                 loss_sum = sum(loss_values.values())
                 if math.isfinite(loss_sum) and math.isfinite(norm):

@@ -87,6 +87,16 @@ def test_a_mirrored_picture_keeps_its_rows():
     np.testing.assert_array_equal(oriented(picture, True, 0), picture[:, [2, 1, 0]])
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("quarter_turns", [0, 1, 2, 3])
+def test_a_turned_picture_is_turned_to_the_left_as_numpy_does_and_then_mirrored(quarter_turns, channels):
+    whole = np.random.default_rng(0).integers(256, size=(9, 9, channels), dtype=np.uint8)
+    picture = whole[2:7, 1:6]  # part of a larger picture, as windows are
+    turned = np.rot90(picture, quarter_turns)
+    np.testing.assert_array_equal(oriented(picture, False, quarter_turns), turned)
+    np.testing.assert_array_equal(oriented(picture, True, quarter_turns), turned[:, ::-1])
+
+
 def test_draws_follow_the_curriculum_of_the_step():
     curriculum = CurriculumConfig(name="light-to-heavy", start_rain_rate_mm_h=2, reached_at=0.5, replay_fraction=0)
     pairs = training_pairs(FakeShards(rates=[1, 2, 30, 64]), curriculum=curriculum, batch_size=200)

@@ -20,6 +20,7 @@ from mspfn.checkpoint import save_weights
 from mspfn.curriculum import CurriculumConfig
 from mspfn.data_config import DataConfig, PatchStage, SourceConfig
 from mspfn.networks import build_network
+from mspfn.optimizer import clip_gradients
 from mspfn.run_folder import first_difference
 from mspfn.train_config import NetworkChoice, OptimizerConfig, TrainConfig
 from mspfn.trainer import train, validation_set
@@ -300,6 +301,18 @@ def test_gradients_are_never_longer_than_the_clip_norm(tmp_path, monkeypatch):
     free, norms[:] = min(norms), []
     train(tiny_config(3, optimizer=OptimizerConfig(clip_norm=free / 2)), tmp_path / "clipped")
     np.testing.assert_allclose(norms, free / 2, rtol=1e-4)  # PyTorch divides by norm + 1e-6
+
+
+@pytest.mark.parametrize("length", [1e-3, 0.5, 1 - 1e-7, 1.0, 7.0])
+def test_clipping_is_that_of_pytorch_to_the_bit(length):
+    direction = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
+    ours, theirs = ([torch.nn.Parameter(torch.zeros(5)) for _ in range(6)] for _ in range(2))
+    for weights in (ours, theirs):
+        for weight, part in zip(weights, direction * (length / direction.norm()), strict=True):
+            weight.grad = part.clone()
+    assert clip_gradients(ours, 1.0) == torch.nn.utils.clip_grad_norm_(theirs, 1.0).item()
+    for one, other in zip(ours, theirs, strict=True):
+        assert torch.equal(one.grad, other.grad)
 
 
 def test_log_has_loss_stage_and_validation_by_class_and_no_times(alone):
