@@ -3,8 +3,9 @@
     python docs/pack_weights.py NAME=RUN --card TEXT.md
 
 NAME is what `load_weights` will know them by; an older file of that name is replaced. The file says of itself on what
-it was trained (its config, with folders by their last names), for how long and where, and carries the card: a text on
-data, figures and limits. The card also goes into mspfn/weights/NAME.md, for people.
+it was trained (its config, with folders by their last names, and those of the runs before whose weights it went on
+from), for how long and where, and carries the card: a text on data, figures and limits. The card also goes into
+mspfn/weights/NAME.md, for people.
 """
 
 from __future__ import annotations
@@ -13,10 +14,19 @@ import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
+
+from training_results import chain_of, config_of, known_cost
 
 from mspfn.checkpoint import BUNDLED_WEIGHTS, about_weights, load_weights, save_weights, write_whole
-from pipelines.cost import cost_of
-from rainsynth.checks import InputError
+
+
+def about_run(run: Path) -> dict[str, Any]:
+    """Config and cost of a run, without where on this machine it lies."""
+    config = config_of(run)
+    if config["network"].get("start_weights"):
+        config["network"]["start_weights"] = "/".join(Path(config["network"]["start_weights"]).parts[-2:])
+    return {"config": config, "cost": asdict(known_cost(run))}
 
 
 def main() -> None:
@@ -27,10 +37,8 @@ def main() -> None:
     options = parser.parse_args()
     name, _, folder = options.run.partition("=")
     run, card = Path(folder), options.card.read_text()
-    cost = cost_of(run)
-    if cost is None:
-        raise InputError(f"{run} must hold cost.json, got none. `rainsynth train` leaves it.")
-    about = about_weights(run / "weights.pt")["about"] | {"cost": asdict(cost), "card": card}
+    *before, last = [about_run(one) for one in chain_of(run)]
+    about = about_weights(run / "weights.pt")["about"] | last | {"runs_before": before, "card": card}
     BUNDLED_WEIGHTS.mkdir(exist_ok=True)
     path = BUNDLED_WEIGHTS / f"{name}.pt"
     save_weights(path, load_weights(run / "weights.pt"), half=True, about=about)

@@ -19,6 +19,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 from evaluation_table import SETS, bundled_pairs
@@ -30,7 +31,7 @@ from mspfn.train_config import TrainConfig
 from mspfn.training_loss import Batch, as_loss_config, in_float32, loss_parts, total
 from mspfn.training_state import TrainingState
 from pipelines.config import load_config
-from pipelines.cost import cost_of, machine_name
+from pipelines.cost import Cost, cost_of, machine_name
 from pipelines.evaluate import compare
 from pipelines.evaluation.methods import networks
 from pipelines.evaluation.pairs import find_pairs
@@ -47,12 +48,33 @@ CPU = torch.device("cpu")
 
 
 def time_line(run: Path) -> str:
-    """Steps, minutes and machine of a run."""
-    cost, config = cost_of(run), json.loads((run / CONFIG_NAME).read_text())
+    """Steps, minutes and machine of a run, and of the runs whose weights it went on from, as far as they are there."""
+    configs, costs = zip(*((config_of(one), known_cost(one)) for one in chain_of(run)), strict=True)
+    steps = " + ".join(str(config["steps"]) for config in configs)
+    runs = f", {len(configs)} runs, each from the weights of the one before" if len(configs) > 1 else ""
+    minutes = [sum(getattr(cost, part) for cost in costs) / 60 for part in ("processor_s", "seconds")]
+    said = f"{minutes[0]:.0f} minutes of processor time, {minutes[1]:.0f} by the clock"
+    return f"time: {steps} steps, seed {configs[-1]['seed']}{runs}: {said}, on {costs[-1].machine}."
+
+
+def chain_of(run: Path) -> list[Path]:
+    """The runs that led to one, itself the last."""
+    weights = config_of(run)["network"].get("start_weights")
+    before = Path(weights).parent if weights else None
+    return [*(chain_of(before) if before and (before / CONFIG_NAME).is_file() else []), run]
+
+
+def config_of(run: Path) -> dict[str, Any]:
+    """What a run was asked for."""
+    return json.loads((run / CONFIG_NAME).read_text())
+
+
+def known_cost(run: Path) -> Cost:
+    """What a run took. Raises InputError if that is not known."""
+    cost = cost_of(run)
     if cost is None:
         raise InputError(f"{run} must hold cost.json, got none. `rainsynth train` leaves it.")
-    minutes = f"{cost.processor_s / 60:.0f} minutes of processor time, {cost.seconds / 60:.0f} by the clock"
-    return f"time: {config['steps']} steps, seed {config['seed']}: {minutes}, on {cost.machine}."
+    return cost
 
 
 def estimated_line(config: TrainConfig) -> str:
