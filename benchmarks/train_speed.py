@@ -10,12 +10,15 @@ of 64 px.
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import time
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
+
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as the command does: mspfn.openmp
 
 import torch
 

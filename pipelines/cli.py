@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from mspfn.openmp import spin_briefly
 from pipelines.progress import console
 from pipelines.verbs import adaptation, data_sets, evaluation, fit, generation, networks, rain, rate, study, weights
 
@@ -19,6 +20,7 @@ app = typer.Typer(
 @app.callback(invoke_without_command=True)
 def verbs(context: typer.Context) -> None:
     """Calibrated rain for clean photographs, and deraining networks trained on it."""
+    spin_briefly()
     if context.invoked_subcommand is None:
         console.print(context.get_help())
 
