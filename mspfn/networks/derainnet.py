@@ -16,11 +16,8 @@ from torch import Tensor, nn
 
 from rainsynth.checks import check_count, check_in_range
 
-COLOURS = 3
 FIRST_KERNEL_PX, LAST_KERNEL_PX = 16, 8
 MARGIN_PX = (FIRST_KERNEL_PX + LAST_KERNEL_PX - 2) // 2  # 11: a pixel of the output sees 23 x 23 px of the input
-CARRIED_GAIN = 0.1  # choice: tanh(tanh(x)) is x within 0.2 % up to half of the range of a picture
-FIRST_TAP, LAST_TAP = 7, 3  # of the kernels, through which a pixel comes out in its own place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,17 +28,16 @@ class DerainNetConfig:
     filter_radius_px    half the side of the guided filter's windows (31 x 31 px)
     filter_eps          the guided filter's eps, in squared units of a picture in [0, 1]: variation well below it is
                         smoothed away. At 1 it is more than any window has, and the base nearly a mean of windows.
-    starts_as_identity  an untrained network returns its input instead of about the base; see DerainNet
+    negative_residual   the network learns what to add to its input, at first nothing; see DerainNet
     """
 
     channels: int = 512
     filter_radius_px: int = 15
     filter_eps: float = 1.0
-    starts_as_identity: bool = False
+    negative_residual: bool = False
 
     def __post_init__(self) -> None:
-        fewest = COLOURS if self.starts_as_identity else 1
-        check_count(self.channels, fewest, 8192, "DerainNetConfig.channels")
+        check_count(self.channels, 1, 8192, "DerainNetConfig.channels")
         check_count(self.filter_radius_px, 1, 1000, "DerainNetConfig.filter_radius_px")
         check_in_range(self.filter_eps, 1e-4, 1e4, "DerainNetConfig.filter_eps")
 
@@ -58,8 +54,12 @@ class DerainNet(nn.Module):
     the base, as far as details show it.
 
     Details that must be learned to come through unchanged are the network's weakness in light rain, where nearly all of
-    a picture is to be left alone. `starts_as_identity`, ours, lets three of the C channels carry the three colours
-    through, and the others speak only as far as they have learned to.
+    a picture is to be left alone. With `negative_residual` they come through by themselves,
+
+    derained = rainy + f(rainy - base),
+
+    and f, which starts at 0, is the rain's negative. Source: Fu et al., "Removing Rain from Single Images via a Deep
+    Detail Network", CVPR 2017, doi:10.1109/CVPR.2017.186, whose deeper network has the same two parts.
     """
 
     def __init__(self, config: DerainNetConfig) -> None:
@@ -71,25 +71,15 @@ class DerainNet(nn.Module):
         for layer in (self.first, self.second, self.third):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-        if config.starts_as_identity:
-            self._carry_colours()
-
-    @torch.no_grad()
-    def _carry_colours(self) -> None:
-        """Give the first channels to the colours, and silence the others' way out."""
-        for layer in (self.first, self.second):
-            layer.weight[:COLOURS] = 0
-        self.third.weight.zero_()
-        for colour in range(COLOURS):
-            self.first.weight[colour, colour, FIRST_TAP, FIRST_TAP] = CARRIED_GAIN
-            self.second.weight[colour, colour] = 1
-            self.third.weight[colour, colour, LAST_TAP, LAST_TAP] = 1 / CARRIED_GAIN
+        if config.negative_residual:
+            nn.init.zeros_(self.third.weight)
 
     def forward(self, rainy: Tensor) -> Tensor:
         base = guided_filter(rainy, self.config.filter_radius_px, self.config.filter_eps)
         # 512 channels at full resolution are most of the memory: tanh takes the place of what it is applied to.
         features = self.first(mirrored(rainy - base, MARGIN_PX)).tanh_()  # (N, C, H + 7, W + 7)
-        return base + self.third(self.second(features).tanh_())
+        unchanged = rainy if self.config.negative_residual else base
+        return unchanged + self.third(self.second(features).tanh_())
 
 
 def guided_filter(picture: Tensor, radius_px: int, eps: float) -> Tensor:

@@ -89,7 +89,6 @@ def test_last_layer_at_zero_leaves_the_base():
     ("config", "message"),
     [
         ({"channels": 0}, "DerainNetConfig.channels must be between 1 and 8192, got 0"),
-        ({"channels": 2, "starts_as_identity": True}, "DerainNetConfig.channels must be between 3 and 8192, got 2"),
         ({"filter_radius_px": 1.5}, "filter_radius_px must be a whole number, got 1.5"),
         ({"filter_eps": 0.0}, "filter_eps must be between 0.0001 and 10000, got 0"),
     ],
@@ -99,13 +98,9 @@ def test_impossible_sizes_are_refused(config, message):
         build_network("derainnet", **config)
 
 
-def test_network_that_starts_as_identity_gives_back_what_it_sees():
-    network = DerainNet(DerainNetConfig(starts_as_identity=True))
-    picture = torch.rand(1, 3, 37, 41)
-    with torch.no_grad():
-        change = network(picture) - picture
-        silent = network.second.weight[3:].clone()
-        network.second.weight[3:] = 0
-        assert torch.equal(network(picture) - picture, change)  # the other channels are not heard
-    assert change.abs().max() < 1e-3
-    assert silent.any()
+def test_negative_residual_starts_as_the_identity_and_learns():
+    network = DerainNet(DerainNetConfig(channels=8, negative_residual=True))
+    rainy, clean = torch.rand(2, 1, 3, 37, 41)
+    assert torch.equal(network(rainy), rainy)
+    torch.nn.functional.mse_loss(network(rainy), clean).backward()
+    assert network.third.weight.grad.abs().max() > 0
