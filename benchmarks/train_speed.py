@@ -3,9 +3,9 @@
     python benchmarks/train_speed.py [THREADS]
 
 The loop (data, loss, clipping, log) against the bare step of the same network on one batch that is there already:
-forward, loss, backward, AdamW, running mean. By CPU time of the whole process, so that a batch made in another thread
-counts; a step of one follows a step of the other, medians over five runs. MSPFN with M = 4 and 32 channels, 8 windows
-of 64 px.
+forward, loss, backward, AdamW, running mean (mspfn.bare_step). By CPU time of the whole process, so that a batch made
+in another thread counts; a step of one follows a step of the other, medians over five runs. MSPFN with M = 4 and 32
+channels, 8 windows of 64 px. GOMP_SPINCOUNT and OMP_WAIT_POLICY may be set, to see what they do to both.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as the command does: mspfn.openmp
+from mspfn.openmp import WAIT_SETTINGS, spin_briefly
+
+spin_briefly()  # as the command does, before PyTorch is there
 
 import torch
 
-from mspfn.networks import predict
-from mspfn.objective import training_precision
+from mspfn.bare_step import BareSteps
 from mspfn.pixels import unit_pictures
 from mspfn.reports import Progress
 from mspfn.train_config import DataConfig, NetworkChoice, TrainConfig
 from mspfn.trainer import train
-from mspfn.training_loss import Batch, as_loss_config, in_float32, loss_parts, total
+from mspfn.training_loss import Batch
 from mspfn.training_pairs import TrainingPairs
-from mspfn.training_state import TrainingState
 from pipelines.bundled import TRAINING_PHOTOS, unpack
 from rainsynth import add_rain, open_shards
 from rainsynth.pictures import list_photos, read_photo
@@ -38,14 +38,17 @@ from rainsynth.shards.writer import Provenance, write_shard
 
 RUNS, STEPS, WARM_STEPS = 5, 29, 3  # fewer steps, and a disturbed one decides
 TARGET_PERCENT = 3
-CPU = torch.device("cpu")
 
 
 class Run(NamedTuple):
-    """CPU seconds of all counted steps of the loop and of the network alone, and the loop's wait as a share of time."""
+    """CPU seconds of all counted steps of the loop and of the network alone, the latter's by the clock, too.
+
+    data_share   of the loop's time, in which it waited for data
+    """
 
     loop_cpu_s: float
     bare_cpu_s: float
+    bare_clock_s: float
     data_share: float
 
 
@@ -63,36 +66,17 @@ def run_config(data: DataConfig) -> TrainConfig:
     return TrainConfig(data=data, steps=STEPS, network=NetworkChoice(name="mspfn-tiny"), checkpoint_every_steps=10**6)
 
 
-class BareSteps:
-    """Steps of the network alone, on one batch."""
-
-    def __init__(self, config: TrainConfig, batch: Batch) -> None:
-        self.state, self.loss, self.batch = TrainingState(config, CPU), as_loss_config(config.loss), batch
-        self.precision = training_precision(config.precision, CPU)
-
-    def step(self) -> None:
-        """One step."""
-        state = self.state
-        state.optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", self.precision, enabled=self.precision != torch.float32):
-            predictions = predict(state.network, self.batch.rainy)
-        total(loss_parts(self.loss, in_float32(predictions), self.batch)).backward()
-        state.optimizer.step()
-        state.update_average()
-
-
-def run(config: TrainConfig, bare: BareSteps, folder: Path) -> Run:
+def run(config: TrainConfig, bare: BareSteps, batch: Batch, folder: Path) -> Run:
     """A run of the loop with a bare step after each of its own; the first few do not count, nor does the last."""
-    cpu_s: list[tuple[float, float]] = []
+    spent_s: list[tuple[float, float, float]] = []
     steps: list[Progress] = []
     loop_began_s = time.process_time()
 
     def hear(progress: Progress) -> None:
         nonlocal loop_began_s
-        loop_ended_s = time.process_time()
-        bare.step()
-        bare_ended_s = time.process_time()
-        cpu_s.append((loop_ended_s - loop_began_s, bare_ended_s - loop_ended_s))
+        loop_s, clock_began_s = time.process_time() - loop_began_s, time.perf_counter()
+        bare_s = bare.step_s(batch)
+        spent_s.append((loop_s, bare_s, time.perf_counter() - clock_began_s))
         steps.append(progress)
         loop_began_s = time.process_time()
 
@@ -100,8 +84,7 @@ def run(config: TrainConfig, bare: BareSteps, folder: Path) -> Run:
         train(config, out, report=hear)
     counted = steps[WARM_STEPS:-1]  # the last is followed by files
     waited = sum(step.data_wait_s for step in counted) / sum(step.step_s for step in counted)
-    loop_cpu_s, bare_cpu_s = (sum(part) for part in zip(*cpu_s[WARM_STEPS:-1], strict=True))
-    return Run(loop_cpu_s, bare_cpu_s, waited)
+    return Run(*(sum(part) for part in zip(*spent_s[WARM_STEPS:-1], strict=True)), data_share=waited)
 
 
 def one_batch(config: TrainConfig) -> Batch:
@@ -130,19 +113,22 @@ def main() -> None:
             "rendered": run_config(DataConfig(photographs=str(folder / "photos"), **sizes)),
         }
         batch = one_batch(configs["shards"])
-        bare = BareSteps(configs["shards"], batch)
-        run(configs["rendered"], bare, folder)  # compiles the renderer
-        turns = [{name: run(config, bare, folder) for name, config in configs.items()} for _ in range(RUNS)]
-    print(f"{torch.get_num_threads()} threads")
+        bare = BareSteps(configs["shards"])
+        run(configs["rendered"], bare, batch, folder)  # compiles the renderer
+        turns = [{name: run(config, bare, batch, folder) for name, config in configs.items()} for _ in range(RUNS)]
+    settings = [f"{name}={os.environ[name]}" for name in WAIT_SETTINGS if name in os.environ]
+    print(f"{torch.get_num_threads()} threads, {' '.join(settings)}")
     for name in configs:
         found = [turn[name] for turn in turns]
         over = [100 * (one.loop_cpu_s / one.bare_cpu_s - 1) for one in found]
-        bare_ms = 1000 * median(one.bare_cpu_s for one in found) / (STEPS - WARM_STEPS - 1)
+        counted = STEPS - WARM_STEPS - 1
+        bare_ms, clock_ms = (1000 * median(spent) / counted for spent in zip(*(one[1:3] for one in found), strict=True))
         waited = 100 * median(one.data_share for one in found)
         verdict = "within" if median(over) <= TARGET_PERCENT else "above"
         print(
-            f"{name:10} overhead {median(over):.1f} % ({min(over):.1f} to {max(over):.1f}) of {bare_ms:.0f} ms a step, "
-            f"{verdict} the target of {TARGET_PERCENT} %; waited {waited:.1f} % of the time for data"
+            f"{name:10} overhead {median(over):.1f} % ({min(over):.1f} to {max(over):.1f}) of {bare_ms:.0f} ms a step "
+            f"({clock_ms:.0f} by the clock), {verdict} the target of {TARGET_PERCENT} %; "
+            f"waited {waited:.1f} % of the time for data"
         )
 
 

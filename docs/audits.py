@@ -127,6 +127,7 @@ An audit took {seconds:.2f} s a pair of 480 x 320 px on one core, without the co
 
 
 def found_lines(reports: dict[str, AuditReport]) -> str:
+    """What an audit says first, set by set."""
     return "\n".join(f"- **{name}**: {'; '.join(report.lines())}." for name, report in reports.items())
 
 
@@ -137,6 +138,7 @@ def markdown(rows: list[dict[str, str]]) -> str:
 
 
 def formulas(reports: dict[str, AuditReport]) -> str:
+    """Table of what each formula of blending leaves unexplained [codes]."""
     residuals = {name: report.formula_residuals() for name, report in reports.items()}
     rows = []
     for formula in HYPOTHESES:
@@ -148,6 +150,7 @@ def formulas(reports: dict[str, AuditReport]) -> str:
 
 
 def figures(reports: dict[str, AuditReport]) -> str:
+    """Table of medians, with their 10th and 90th percentiles over the pairs."""
     rows = []
     for figure, (title, form, _) in FIGURES.items():
         cells = {}
@@ -167,6 +170,7 @@ def figures(reports: dict[str, AuditReport]) -> str:
 
 
 def faults(reports: dict[str, AuditReport]) -> str:
+    """Faults of the sets and pairs unlike the rest, a line each."""
     lines = []
     for name, report in reports.items():
         lines += [f"- {name}: {line}." for line in report.faults] or [f"- {name}: no fault."]
@@ -175,6 +179,7 @@ def faults(reports: dict[str, AuditReport]) -> str:
 
 
 def photographs() -> list[Picture]:
+    """The bundled photographs, the same size each."""
     with tempfile.TemporaryDirectory() as folder:
         unpack(TRAINING_PHOTOS + HELD_OUT_PHOTOS, Path(folder))
         found = [read_photo(path) for path in list_photos(Path(folder))]
@@ -228,6 +233,7 @@ def jpeg(quality: int) -> Callable[[Picture], Picture]:
 
 
 def planted(pairs: list[tuple[Picture, Picture]]) -> str:
+    """Table of faults that were put into aligned pairs: how many were found, and how far off."""
     rows = [{"planted": "nothing", "found": _count([not find_alignment(*pair).aligned for pair in pairs]), "error": ""}]
     for right, down in ((1, 0), (2, -3), (0.5, 0), (0, 0.5), (40, -25)):
         rows.append(

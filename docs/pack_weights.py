@@ -22,11 +22,8 @@ from mspfn.checkpoint import BUNDLED_WEIGHTS, about_weights, load_weights, save_
 
 
 def about_run(run: Path) -> dict[str, Any]:
-    """Config and cost of a run, without where on this machine it lies."""
-    config = config_of(run)
-    if config["network"].get("start_weights"):
-        config["network"]["start_weights"] = "/".join(Path(config["network"]["start_weights"]).parts[-2:])
-    return {"config": config, "cost": asdict(known_cost(run))}
+    """Config and cost of a run."""
+    return {"config": config_of(run), "cost": asdict(known_cost(run))}
 
 
 def main() -> None:

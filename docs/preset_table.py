@@ -53,8 +53,8 @@ def parts(sample: RainSample) -> dict[str, np.ndarray]:
     dry, plain = np.zeros_like(clear), no_texture(*clear.shape)
 
     def picture(transmission16: np.ndarray, alpha16: np.ndarray, texture16: np.ndarray) -> np.ndarray:
-        light = sample.light_grid_linear
-        noise = SensorNoise()
+        """The photograph behind these layers, without noise."""
+        light, noise = sample.light_grid_linear, SensorNoise()
         return compose(
             sample.clean_srgb8, transmission16, sample.airlight_linear, alpha16, light, noise, texture16=texture16
         )

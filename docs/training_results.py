@@ -15,7 +15,6 @@ import argparse
 import json
 import tempfile
 import textwrap
-import time
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -24,12 +23,10 @@ from typing import Any
 import torch
 from evaluation_table import SETS, bundled_pairs
 
-from mspfn.networks import predict
-from mspfn.objective import training_precision
+from mspfn.bare_step import BareSteps
 from mspfn.run_folder import CONFIG_NAME
 from mspfn.train_config import TrainConfig
-from mspfn.training_loss import Batch, as_loss_config, in_float32, loss_parts, total
-from mspfn.training_state import TrainingState
+from mspfn.training_loss import Batch
 from pipelines.config import load_config
 from pipelines.cost import Cost, cost_of, machine_name
 from pipelines.evaluate import compare
@@ -44,7 +41,6 @@ OPENING, CONTINUED = "# Expected ", "#   "
 WIDTH = 120
 METRICS = ("psnr_y", "ssim_y")
 TIMED_STEPS = 5  # their median, so that the first may be slow
-CPU = torch.device("cpu")
 
 
 def time_line(run: Path) -> str:
@@ -60,7 +56,7 @@ def time_line(run: Path) -> str:
 def chain_of(run: Path) -> list[Path]:
     """The runs that led to one, itself the last."""
     weights = config_of(run)["network"].get("start_weights")
-    before = Path(weights).parent if weights else None
+    before = (run.parent / weights).parent if weights else None  # configs keep the last two names of the file's path
     return [*(chain_of(before) if before and (before / CONFIG_NAME).is_file() else []), run]
 
 
@@ -79,30 +75,16 @@ def known_cost(run: Path) -> Cost:
 
 def estimated_line(config: TrainConfig) -> str:
     """Processor time that a run would take on one thread, without its data and validation."""
-    state = TrainingState(replace(config, compile=False, device="cpu"), CPU)
+    bare = BareSteps(replace(config, compile=False, device="cpu"))
     stages = config.data.patch_stages
     ends = [stage.from_progress for stage in stages[1:]] + [1.0]
     total_s = 0.0
     for stage, end in zip(stages, ends, strict=True):
         pictures = torch.rand(4, stage.batch_size, 3, stage.patch_px, stage.patch_px)
         batch = Batch(pictures[0], pictures[1], pictures[2], pictures[3, :, :1].round())
-        total_s += (end - stage.from_progress) * config.steps * median(step_s(state, batch) for _ in range(TIMED_STEPS))
+        total_s += (end - stage.from_progress) * config.steps * median(bare.step_s(batch) for _ in range(TIMED_STEPS))
     said = f"{config.steps} steps would take {total_s / 3600:.1f} hours of processor time, on {machine_name()}"
     return f"time: {said} ({TIMED_STEPS} were timed)."
-
-
-def step_s(state: TrainingState, batch: Batch) -> float:
-    """Processor time of one step [s]."""
-    config = state.config
-    precision = training_precision(config.precision, CPU)
-    started_s = time.process_time()
-    state.optimizer.zero_grad(set_to_none=True)
-    with torch.autocast("cpu", precision, enabled=precision != torch.float32):
-        predictions = predict(state.network, batch.rainy)
-    total(loss_parts(as_loss_config(config.loss), in_float32(predictions), batch)).backward()
-    state.optimizer.step()
-    state.update_average()
-    return time.process_time() - started_s
 
 
 def result_line(run: Path, benchmarks: Path | None) -> str:

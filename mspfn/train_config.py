@@ -122,9 +122,12 @@ class TrainConfig:
         """The resolved config as files keep it: without what does not make the weights.
 
         Of folders there is the last name alone, so that it says what, not where: the same data in another place makes
-        the same files, and a run goes on after its data has moved. Left out are data.workers and tensorboard.
+        the same files, and a run goes on after its data has moved; of network.start_weights, the last two names. Left
+        out are data.workers and tensorboard.
         """
         recorded = self.resolved()
+        if self.network.start_weights is not None:
+            recorded["network"]["start_weights"] = "/".join(Path(self.network.start_weights).parts[-2:])
         del recorded["data"]["workers"], recorded["tensorboard"]
         unpaired = [recorded["unpaired"]] if recorded["unpaired"] else []
         for group in (recorded["data"], *recorded["data"]["sources"], *unpaired):

@@ -174,7 +174,7 @@ def streak_mask8(pair: Any) -> UInt8[np.ndarray, "h w 1"]:
 def oriented(picture: UInt8[np.ndarray, "h w c"], flipped: bool, quarter_turns: int) -> UInt8[np.ndarray, "h w c"]:
     """A square picture turned to the left, then mirrored left to right.
 
-    By OpenCV, as it moves whole pixels: views of NumPy cost fifteen times as much when they are put into a batch.
+    By OpenCV, as it moves whole pixels: turned views of NumPy are far slower to put into a batch.
     """
     turned = picture if quarter_turns == 0 else cv2.rotate(picture, TURNS[quarter_turns - 1])
     return (cv2.flip(turned, 1) if flipped else turned).reshape(picture.shape)  # a mask has lost its one channel

@@ -10,9 +10,9 @@ from pathlib import Path
 from PIL import ExifTags, Image
 
 from rainsynth.checks import check_number
+from rainsynth.pictures import photo_size_px
 
 LIKE_FULL_FRAME_DIAGONAL_MM = hypot(36.0, 24.0)  # CIPA DCG-001: the 35 mm equivalent is that of equal diagonals
-SIDEWAYS = 5  # EXIF orientations from here on swap the sides
 
 Ends = tuple[float, float]
 
@@ -59,10 +59,8 @@ def exif_camera(photographs: Iterable[Path]) -> KnownCamera:
 def camera_of_file(path: Path) -> tuple[float | None, float | None]:
     """Field of view across the width [degrees] and exposure [s] of a photograph by its EXIF."""
     with Image.open(path) as opened:
-        exif, (width_px, height_px) = opened.getexif(), opened.size
-    details = exif.get_ifd(ExifTags.IFD.Exif)
-    if exif.get(ExifTags.Base.Orientation, 1) >= SIDEWAYS:
-        width_px, height_px = height_px, width_px
+        details = opened.getexif().get_ifd(ExifTags.IFD.Exif)
+    height_px, width_px = photo_size_px(path)
     focal_mm = above_zero(details.get(ExifTags.Base.FocalLengthIn35mmFilm))
     exposure_s = above_zero(details.get(ExifTags.Base.ExposureTime))
     if focal_mm is None:
@@ -106,4 +104,4 @@ def camera_line(camera: KnownCamera) -> str:
     parts = [
         f"{name} {low:.4g}" + (f" to {high:.4g}" if high > low else "") for name, (low, high) in camera.ends().items()
     ]
-    return f"Camera, by what was given or by EXIF: {', '.join(parts)}." if parts else "Camera: nothing was given."
+    return f"Camera, by what was given or by EXIF: {', '.join(parts)}." if parts else "Camera: not known."

@@ -137,12 +137,32 @@ def test_exif_that_is_missing_or_zero_in_one_photograph_tells_nothing(tmp_path: 
     assert exif_camera([tmp_path / "a.jpg", tmp_path / "c.jpg"]) == NOTHING_KNOWN
 
 
+def test_a_fit_of_physical_rain_takes_the_camera_from_exif(
+    folders: tuple[Path, tuple[Path, ...]], tmp_path: Path
+) -> None:
+    exif = exif_of(ExposureTime=1 / 500, FocalLengthIn35mmFilm=50)
+    for path in sorted(folders[0].iterdir()):
+        Image.open(path).save(tmp_path / f"{path.stem}.jpg", quality=95, exif=exif)
+    found = fit(tmp_path, folders[1], replace(SMALL, family="physical", pictures=(20,)))
+    # A square picture is 43.27 / sqrt 2 mm wide on full frame.
+    ranges = part_of_fit(found)["ranges"]
+    assert ranges["exposure_s"] == pytest.approx([1 / 500, 1 / 500], rel=1e-3)
+    assert ranges["field_of_view_deg"] == pytest.approx([34.02, 34.02], rel=1e-3)
+    assert "exposure_s 0.002" in config_text(found, "rainsynth fit rainy -o fitted.yaml", 12)
+
+
 def write_jpeg(path: Path, size: tuple[int, int], orientation: int, **details: float) -> None:
-    """A grey JPEG with these tags of EXIF."""
-    exif = Image.Exif()
+    """A black JPEG with these tags of EXIF."""
+    exif = exif_of(**details)
     exif[ExifTags.Base.Orientation] = orientation
-    exif.get_ifd(ExifTags.IFD.Exif).update({ExifTags.Base[name]: value for name, value in details.items()})
     Image.new("RGB", size).save(path, exif=exif)
+
+
+def exif_of(**details: float) -> Image.Exif:
+    """These tags of EXIF's own table."""
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif).update({ExifTags.Base[name]: value for name, value in details.items()})
+    return exif
 
 
 def test_the_likelier_of_two_families_is_chosen() -> None:

@@ -413,6 +413,22 @@ def test_resuming_with_another_config_is_refused_by_its_first_key_that_differs(t
     assert files_of(tmp_path / "run") == before
 
 
+def test_a_run_goes_on_after_its_start_weights_have_moved(tmp_path):
+    config = tiny_config()
+    (tmp_path / "here" / "first").mkdir(parents=True)
+    save_weights(tmp_path / "here" / "first" / "weights.pt", TrainingState(config, torch.device("cpu")).average)
+
+    def from_weights(place):
+        weights = str(tmp_path / place / "first" / "weights.pt")
+        return replace(config, network=replace(config.network, start_weights=weights))
+
+    train_until_killed(from_weights("here"), tmp_path / "run", 1)
+    (tmp_path / "here").rename(tmp_path / "there")
+    train(from_weights("there"), tmp_path / "run", resume=True)
+    recorded = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert recorded["network"]["start_weights"] == "first/weights.pt"
+
+
 def test_keys_that_one_side_lacks_count_as_different():
     assert first_difference({"a": {"b": 1}}, {"a": {"b": 1}}) is None
     assert first_difference({"a": {"b": 1}}, {"a": {"b": 1, "c": None}}) == "a.c"
