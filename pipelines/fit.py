@@ -19,10 +19,11 @@ from pipelines.fit_camera import NOTHING_KNOWN, KnownCamera, camera_of
 from pipelines.fit_families import FAMILIES, FINDINGS_OF, LINES, PHYSICAL, RANGES_OF, SCREEN, Number, with_spread
 from pipelines.fit_pictures import Rainy, survey_rainy
 from pipelines.fit_rounds import Crew, Depths, Search, Setting, Simulated, crew_of, simulate_round
+from pipelines.fit_statistics import picture_statistics
 from pipelines.progress import progress
 from rainsynth.checks import InputError, check_choice, check_count
 from rainsynth.measure.population import Population, Regression, interval_sds, knowing, population, regress
-from rainsynth.measure.rain_statistics import as_row, main_direction_near_deg, rain_statistics, streak_profile
+from rainsynth.measure.rain_statistics import as_row, main_direction_near_deg, streak_profile
 from rainsynth.seeding import ORDER_STREAM, sample_rng
 
 AUTO = "auto"
@@ -160,7 +161,7 @@ def first_search(family: str, camera: KnownCamera, centre_deg: float, reach_deg:
 
 def observe(rainy: tuple[Rainy, ...], search: Search) -> Float[np.ndarray, "n s"]:
     """Statistics of the rainy photographs."""
-    return np.array([as_row(rain_statistics(one.seen(), search.centre_deg, search.reach_deg)) for one in rainy])
+    return np.array([as_row(picture_statistics(one.seen(), search.centre_deg, search.reach_deg)) for one in rainy])
 
 
 def choose(firsts: list[Simulated], observed: Float[np.ndarray, "n s"]) -> tuple[int, float]:
@@ -211,7 +212,7 @@ def narrow(
         found = knowing(found, names.index(SCREEN), float(screen > 0.5))
     rng = sample_rng(setting.seed, 0, ORDER_STREAM)
     reach_sds = interval_sds(regression, len(setting.rainy), free, len(setting.backgrounds), rng)
-    statistic_names = tuple(rain_statistics(setting.rainy[0].seen(), search.centre_deg, search.reach_deg))
+    statistic_names = tuple(picture_statistics(setting.rainy[0].seen(), search.centre_deg, search.reach_deg))
     return Fit(
         setting=setting,
         search=search,

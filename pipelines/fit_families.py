@@ -28,6 +28,7 @@ from rainsynth.scene.background import Background
 LINES, PHYSICAL = FAMILIES = ("lines", "physical")
 SCREEN = "screen"  # 1 where lines are screened, 0 where they are added
 BASE_PRESET = "heavy"  # whose ranges a fitted one replaces
+MOST_LAYERS = 4
 SMALLEST_COVERAGE = 1e-3  # choice: a picture with less has no rain to speak of
 SMALLEST_CODES, SMALLEST_PX, SMALLEST_DEPTH = 0.1, 0.1, 1e-4
 LAYER_REACH_PX = 96  # of the autocorrelation that lengths are taken of
@@ -77,23 +78,29 @@ def _even(low: float, high: float) -> Number:
     return Number(low=low, high=high)
 
 
-# Choices: from rain that hardly shows to what the field's heaviest sets have.
+# Choices: from rain that hardly shows to what the field's heaviest sets have. What comes after the taper is hardly told
+# by any picture; it is drawn so that lengths and levels are those of streaks of every shape.
 LINE_RANGES: dict[str, Number] = {
     "direction_deg": _even(-60, 60),
     "streak_scatter_deg": _even(0, 6),
     "layer_coverage_fraction": _log(0.03, 0.6),
-    "layer_count": _even(0.5, 3.5),  # rounded where it is drawn
+    "layer_count": _even(0.5, MOST_LAYERS + 0.5),  # rounded where it is drawn
     "length_px": _log(8, 120),
     "length_log_sd": _even(0.2, 0.6),
     "width_px": _log(0.8, 5),
     "width_log_sd": _even(0.2, 0.5),
     "level_codes": _log(12, 120),
-    "level_log_sd": _even(0.2, 1.4),
+    "level_log_sd": _even(0.2, 1.6),
     "edge_px": _log(0.4, 2.5),
-    "taper_fraction": _even(0, 0.7),
+    "taper_fraction": _even(0, 0.8),
+    "layer_scatter_deg": _even(0, 8),
+    "layer_level_log_sd": _even(0, 0.4),
+    "bead_fraction": _even(0, 0.8),
+    "size_correlation": _even(0, 0.8),
+    "highest_level_codes": _log(60, 255),
     SCREEN: _even(0, 1),  # rounded where it is drawn
 }
-# Coverage is that above 10 codes, level the median of what is covered; length and width are those that
+# Coverage of lines is that above 10 codes, level the median of what is covered; length and width are those that
 # rainsynth.measure takes of a layer, and other shapes of streaks have the same ones.
 LINE_FINDINGS = ("coverage_fraction", "mean_streak_codes", "level_seen_codes", "length_seen_px", "width_seen_px")
 PHYSICAL_RANGES: dict[str, Number] = {
@@ -116,7 +123,7 @@ FINDINGS_OF = {LINES: LINE_FINDINGS, PHYSICAL: PHYSICAL_FINDINGS}
 def line_kind(numbers: Mapping[str, float]) -> LineKind:
     """Lines with these numbers; those of the fit that are none of lines' own are read elsewhere."""
     ranges: dict[str, Any] = {name: value for name, value in numbers.items() if name != SCREEN}
-    ranges["layer_count"] = round(min(max(numbers["layer_count"], 0.51), 3.49))
+    ranges["layer_count"] = min(max(round(numbers["layer_count"]), 1), MOST_LAYERS)
     return LineKind(ranges=ranges)
 
 
@@ -142,21 +149,27 @@ def findings(family: str, sample: RainSample) -> dict[str, float]:
 
     `optical_depth` is the mean of -ln t over the picture, of the veil alone; `mean_streak_codes` that of the streaks.
     """
-    found = {"coverage_fraction": max(sample.parameters["coverage_fraction"], SMALLEST_COVERAGE)}
     if family == LINES:
-        found |= layer_findings(sample.streak_alpha16.astype(np.float32) / STEPS_PER_CODE)
+        found = layer_findings(sample.streak_alpha16.astype(np.float32) / STEPS_PER_CODE)
     else:
         steps = np.maximum(sample.transmission16, 1).astype(np.float64)
-        found["optical_depth"] = max(float(-np.log(steps / UNIT_STEPS).mean()), SMALLEST_DEPTH)
+        found = {
+            "coverage_fraction": max(sample.parameters["coverage_fraction"], SMALLEST_COVERAGE),
+            "optical_depth": max(float(-np.log(steps / UNIT_STEPS).mean()), SMALLEST_DEPTH),
+        }
     return {name: float(np.log(value)) for name, value in found.items()}
 
 
 def layer_findings(layer_codes: Float[np.ndarray, "h w"]) -> dict[str, float]:
-    """Mean level, level of what is covered, length and width of a layer of streaks; its direction is its own."""
+    """Coverage above 10 codes, mean level, level of what is covered, length and width, along the layer's own direction.
+
+    A sample's own `coverage_fraction` is that of any light at all, of which much cannot be seen.
+    """
     covered = layer_codes[layer_codes > VISIBLE_CODES]
     correlation = quick_correlation(layer_codes, LAYER_REACH_PX)
     angle_deg = main_direction_deg(direction_profile(correlation))
     return {
+        "coverage_fraction": max(covered.size / layer_codes.size, SMALLEST_COVERAGE),
         "mean_streak_codes": max(float(layer_codes.mean()), SMALLEST_CODES),
         "level_seen_codes": float(np.median(covered)) if covered.size else float(VISIBLE_CODES),
         "length_seen_px": max(length_px(correlation, angle_deg), SMALLEST_PX),

@@ -13,10 +13,11 @@ from pipelines.fit_camera import camera_line
 from pipelines.fit_config import blend_line, choice_of_fit, combinations, rows_of_fit
 from pipelines.fit_families import PHYSICAL
 from pipelines.fit_pictures import clean_like
+from pipelines.fit_statistics import picture_statistics
 from pipelines.page import STYLE, table_html
 from pipelines.picture_files import write_whole
 from pipelines.sheets import contact_sheet
-from rainsynth.measure.rain_statistics import ACROSS_PX, ALONG_PX, MIDDLE_PX, PERCENTILES, as_row, rain_statistics
+from rainsynth.measure.rain_statistics import ACROSS_PX, ALONG_PX, MIDDLE_PX, PERCENTILES, as_row
 from rainsynth.named_rain import render_preset
 from rainsynth.pictures import write_picture
 from rainsynth.scene.background import Background
@@ -59,7 +60,7 @@ def pictures_of_fit(fit: Fit) -> tuple[list[Photo], Rows]:
         sample = render_preset(background, choice.family, name=choice.label, seed=fit.setting.seed, index=index)
         top, left, height, width = rainy.window
         seen = np.ascontiguousarray(sample.rainy_srgb8[top : top + height, left : left + width])
-        rows.append(as_row(rain_statistics(seen, fit.search.centre_deg, fit.search.reach_deg)))
+        rows.append(as_row(picture_statistics(seen, fit.search.centre_deg, fit.search.reach_deg)))
         if number < SHOWN:
             wholes.append(sample.rainy_srgb8)
     return wholes, np.array(rows)

@@ -20,7 +20,8 @@ from jaxtyping import Float
 from pipelines.fit_camera import KnownCamera
 from pipelines.fit_families import FINDINGS_OF, Number, findings, render
 from pipelines.fit_pictures import Rainy, clean_like
-from rainsynth.measure.rain_statistics import as_row, rain_statistics
+from pipelines.fit_statistics import picture_statistics
+from rainsynth.measure.rain_statistics import as_row
 from rainsynth.scene.background import Background
 from rainsynth.seeding import MIXTURE_STREAM, sample_rng
 
@@ -70,7 +71,7 @@ def simulate(setting: Setting, search: Search, index: int) -> tuple[np.ndarray, 
     background = Background(clean_srgb8, setting.depths.get(rainy.path))
     numbers = {name: search.ranges[name].from_scale(value) for name, value in drawn.items()}
     sample = render(search.family, numbers, background, rainy.window, setting.seed, index)
-    statistics = as_row(rain_statistics(sample.rainy_srgb8, search.centre_deg, search.reach_deg))
+    statistics = as_row(picture_statistics(sample.rainy_srgb8, search.centre_deg, search.reach_deg))
     found = findings(search.family, sample)
     return statistics, np.array([*drawn.values(), *(found[name] for name in FINDINGS_OF[search.family])])
 

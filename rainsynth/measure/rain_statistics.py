@@ -73,7 +73,8 @@ def rain_statistics(
     angle_deg = main_direction_near_deg(profile, centre_deg, reach_deg)
     above, below = hats(luma, MIDDLE_PX)
     found = {"direction_deg": angle_deg} | _ridge(profile, angle_deg)
-    found |= _shape(weighed, angle_deg, "weighed") | _shape(quick_correlation(above), angle_deg, "hat")
+    found |= autocorrelation_statistics(weighed, angle_deg, "weighed")
+    found |= autocorrelation_statistics(quick_correlation(above), angle_deg, "hat")
     found |= _amounts(luma)
     found |= _levels(luma - above, above, below)
     found |= _differences(luma, angle_deg)
@@ -135,7 +136,7 @@ def _ridge(profile: Float[np.ndarray, "360"], angle_deg: float) -> Statistics:
     }
 
 
-def _shape(correlation: Float[np.ndarray, "size size"], angle_deg: float, name: str) -> Statistics:
+def autocorrelation_statistics(correlation: Float[np.ndarray, "size size"], angle_deg: float, name: str) -> Statistics:
     """Autocorrelation along the streaks and across them."""
     reach_px = correlation.shape[0] // 2
     along = correlation_at(correlation, angle_deg, np.minimum(ALONG_PX, reach_px - 1))
@@ -168,7 +169,7 @@ def _levels(ground: Luma, above: Luma, below: Luma) -> Statistics:
     found = {"ground_mean": float(ground.mean()) / WHITE_CODE, "ground_sd": variance**0.5 / 64}
     high = above >= percentiles(above, (90,))[0]
     found["ground_of_highest"] = float(centred[high].mean()) / variance**0.5
-    steps = np.digitize(ground, GROUND_CODES[1:-1])
+    steps = ground_step(ground)
     counts = np.bincount(steps.ravel(), minlength=len(GROUND_CODES) - 1)
     for side, hat in (("above", above), ("below", below)):
         mean = float(hat.mean())
@@ -177,6 +178,11 @@ def _levels(ground: Luma, above: Luma, below: Luma) -> Statistics:
         relative = np.log((sums / np.maximum(counts, 1) + 1) / (mean + 1)) * counts / (counts + FEW_PIXELS)
         found |= {f"{side}_on_{GROUND_CODES[k]}_codes": float(value) for k, value in enumerate(relative)}
     return found | {f"ground_from_{GROUND_CODES[k]}_codes": float(n) / ground.size for k, n in enumerate(counts)}
+
+
+def ground_step(ground_codes: Luma) -> np.ndarray:
+    """Which of the steps between GROUND_CODES each pixel of the ground is on."""
+    return np.digitize(ground_codes, GROUND_CODES[1:-1])
 
 
 def _differences(luma: Luma, angle_deg: float) -> Statistics:

@@ -189,7 +189,9 @@ def test_what_is_measured_of_a_layer_is_that_of_its_streaks() -> None:
     layer = np.zeros((200, 200), np.float32)
     for x in range(5, 200, 40):
         layer[60:100, x : x + 3] = 50  # 3 px wide, 40 px long
+    layer[layer == 0] = 6  # seen by nobody
     found = layer_findings(layer)
+    assert found["coverage_fraction"] == pytest.approx(np.mean(layer > 10))
     assert found["width_seen_px"] == pytest.approx(3, rel=0.05)
     assert found["length_seen_px"] == pytest.approx(40, rel=0.1)
     assert found["level_seen_codes"] == 50

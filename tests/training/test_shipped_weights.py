@@ -12,6 +12,11 @@ from rainsynth.metrics import psnr_y
 
 NAMES = sorted(path.stem for path in BUNDLED_WEIGHTS.glob("*.pt"))
 MOST_WEIGHTS, MOST_BYTES = 2_000_000, 4_000_000
+# What each must gain on one picture [dB], by preset; less where it has not learned from that rain.
+GAINS_DB = {
+    "mspfn-small": {"violent": 1.0, "rain100l": 3.0, "rain100h": 8.0},
+    "mspfn-any-rain": {"violent": 0.1, "rain100l": 3.0, "rain100h": 6.0},
+}
 
 
 def test_the_default_of_derain_is_there() -> None:
@@ -33,7 +38,7 @@ def test_weights_are_small_and_say_what_they_were_trained_on(name: str) -> None:
 def test_rain_gets_less_and_a_clean_picture_stays_as_it_is(name: str, bundled_photo: np.ndarray) -> None:
     network, clean = load_weights(name), np.ascontiguousarray(bundled_photo[:200, :240])
     assert psnr_y(derain(clean, network), clean) > 40
-    for preset, gain_db in (("violent", 1.0), ("rain100l", 3.0), ("rain100h", 8.0)):
+    for preset, gain_db in GAINS_DB[name].items():
         sample = add_rain(clean, preset=preset, seed=3)
         before = psnr_y(sample.rainy_srgb8, sample.veiled_srgb8)
         assert psnr_y(derain(sample.rainy_srgb8, network), sample.veiled_srgb8) > before + gain_db, preset

@@ -1,0 +1,54 @@
+"""What a fit compares pictures by: statistics of a picture, and of the streaks that a network sees in it.
+
+The network is `mspfn-any-rain`, which has learned from rain of any sort, drawn from all that a fit looks for, and of no
+set or place: what it sees of a place comes from the place's photographs alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import nn
+
+from mspfn import derain, load_weights
+from rainsynth.measure.layer_statistics import layer_statistics
+from rainsynth.measure.rain_statistics import Statistics, rain_statistics
+
+NETWORK = "mspfn-any-rain"
+STEPS_PER_CODE = 257  # of 16-bit codes in one of 8 bits
+
+Photo = UInt8[np.ndarray, "h w 3"]
+
+
+def picture_statistics(picture_srgb8: Photo, centre_deg: float, reach_deg: float) -> Statistics:
+    """All statistics of a picture by name; streaks are looked for within `reach_deg` of `centre_deg` of vertical."""
+    own = rain_statistics(picture_srgb8, centre_deg, reach_deg)
+    return own | layer_statistics(picture_srgb8, dry_codes(picture_srgb8), centre_deg, reach_deg)
+
+
+def dry_codes(picture_srgb8: Photo) -> Float[np.ndarray, "h w 3"]:
+    """What the network leaves of a picture, in codes of 8 bits that are not rounded."""
+    with one_thread():
+        return derain(picture_srgb8.astype(np.uint16) * STEPS_PER_CODE, network()).astype(np.float32) / STEPS_PER_CODE
+
+
+@cache
+def network() -> nn.Module:
+    """The network, read once."""
+    return load_weights(NETWORK)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Sums in one order, whatever the processes: PyTorch works on one thread, and on as many as before afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,93 @@
+"""Statistics of the streaks that a network sees in a picture: how much, how bright, how long and wide, and on what.
+
+A network that takes streaks off tells of its own layer: what it takes. That is a biased estimate (faint streaks stay,
+some twigs go), but a close one, of just the numbers that rain has; `population` regresses them on it, from pictures
+whose rain is known. Beside it, `rain_statistics` are of the picture as it is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from rainsynth.lookalikes.layers import VISIBLE_CODES
+from rainsynth.measure.directions import direction_profile
+from rainsynth.measure.rain_statistics import (
+    FEW_PIXELS,
+    GROUND_CODES,
+    Statistics,
+    autocorrelation_statistics,
+    ground_step,
+    main_direction_near_deg,
+    quick_correlation,
+)
+from rainsynth.measure.streak_shape import length_px, width_px
+
+LEVELS_CODES = (4, 7, 10, 15, 25, 40, 60, 90)  # of what is covered above them
+DARKENED_CODES = (4, 7, 10, 15)  # what a network makes brighter is no streak
+SHARES = (10, 50, 90)  # percentiles of what is covered
+LAYER_REACH_PX = 96
+SMALLEST_PX = 0.1
+
+
+def layer_statistics(
+    rainy_srgb8: UInt8[np.ndarray, "h w 3"],
+    dry_codes: Float[np.ndarray, "h w 3"],
+    centre_deg: float = 0.0,
+    reach_deg: float = 60.0,
+) -> Statistics:
+    """All statistics by name of what a network took off a picture; `dry_codes` is what it left [codes].
+
+    Streaks are looked for within `reach_deg` of `centre_deg` of vertical. Amounts are logarithms.
+    """
+    taken_codes = rainy_srgb8.astype(np.float32) - dry_codes
+    mean_taken = np.ascontiguousarray(taken_codes.mean(axis=-1))
+    layer = np.maximum(mean_taken, 0)
+    streak = layer > VISIBLE_CODES
+    found = _amounts(mean_taken, layer[streak]) | _on_ground(layer, np.clip(dry_codes.mean(axis=-1), 0, 255), streak)
+    spread = np.abs(taken_codes - mean_taken[..., None])[streak].mean() if streak.any() else 0.0
+    correlation = quick_correlation(layer, LAYER_REACH_PX)
+    angle_deg = main_direction_near_deg(direction_profile(correlation), centre_deg, reach_deg)
+    found |= {
+        "colour": _log(spread, 0.3),
+        "direction_deg": angle_deg,
+        "length": _log(length_px(correlation, angle_deg), SMALLEST_PX),
+        "width": _log(width_px(correlation, angle_deg), SMALLEST_PX),
+    }
+    named = {f"layer_{name}": value for name, value in found.items()}
+    return named | autocorrelation_statistics(correlation, angle_deg, "layer")
+
+
+def _amounts(taken: Float[np.ndarray, "h w"], of_streaks: Float[np.ndarray, "n"]) -> Statistics:
+    """How much is covered above each level, how much was made brighter, means, and levels of what is covered."""
+    found = {f"above_{level}": _log(np.mean(taken > level), 1e-3) for level in LEVELS_CODES}
+    found |= {f"below_{level}": _log(np.mean(taken < -level), 1e-3) for level in DARKENED_CODES}
+    found |= {"mean": _log(np.maximum(taken, 0).mean(), 0.1), "variance": _log(taken.var(), 0.1)}
+    levels = np.percentile(of_streaks, SHARES) if of_streaks.size else np.full(len(SHARES), VISIBLE_CODES)
+    return found | {f"level_at_{share}": _log(level, 0) for share, level in zip(SHARES, levels, strict=True)}
+
+
+def _on_ground(
+    layer: Float[np.ndarray, "h w"], ground: Float[np.ndarray, "h w"], streak: Bool[np.ndarray, "h w"]
+) -> Statistics:
+    """How levels and amounts depend on the ground: screened streaks fade on bright ground, added ones do not."""
+    found = {"slope_over_ground": 0.0, "ground_of_streaks": 0.0}
+    steps, level = ground_step(ground), float(np.median(layer[streak])) if streak.any() else VISIBLE_CODES
+    if streak.any():
+        centred, levels = ground[streak] - ground[streak].mean(), layer[streak]
+        weight = len(levels) / (len(levels) + FEW_PIXELS)
+        found["slope_over_ground"] = 64 * weight * float(np.mean(centred * levels)) / (centred.var() + 25) / level
+        found["ground_of_streaks"] = weight * float(ground[streak].mean() - ground.mean()) / 64
+    for step, darkest in enumerate(GROUND_CODES[:-1]):
+        here = steps == step
+        pixels = float(here.sum())
+        mean = layer[here].mean() if pixels else 0.0
+        found[f"on_{darkest}_codes"] = _log((mean + 0.5) / (layer.mean() + 0.5), 0) * pixels / (pixels + FEW_PIXELS)
+        covered = layer[here & streak]
+        share = covered.size / (covered.size + FEW_PIXELS)
+        found[f"level_on_{darkest}_codes"] = share * _log(np.median(covered) / level, 0) if covered.size else 0.0
+    return found
+
+
+def _log(value: float | np.floating, floor: float) -> float:
+    return float(np.log(value + floor))
