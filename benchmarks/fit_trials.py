@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable
@@ -102,7 +103,9 @@ def rainy_pictures(
     return {name: np.array(values) for name, values in truth.items()}
 
 
-def trial(number: int, clean: tuple[Path, ...], held_out: list[Path], family: str, pictures: tuple[int, ...]) -> Record:
+def trial(
+    number: int, clean: tuple[Path, ...], held_out: list[Path], family: str, pictures: tuple[int, ...], workers: int
+) -> Record:
     """One trial: what was found beside the truth."""
     rng = np.random.default_rng([number, len(family)])
     depth_of: Callable[..., object] | None = None
@@ -110,12 +113,12 @@ def trial(number: int, clean: tuple[Path, ...], held_out: list[Path], family: st
         if family == LINES:
             lines = lines_of_a_place(rng)
             rain, blend = lines.look_alike, lines.blend
-            options = FitOptions(family=LINES, pictures=pictures, seed=number)
+            options = FitOptions(family=LINES, pictures=pictures, seed=number, workers=workers)
         else:
             ranges = physical_of_a_place(rng)
             rain, blend = with_ranges(PRESETS[BASE_PRESET], ranges), "linear light"
             camera = given_camera(ranges["field_of_view_deg"][0], ranges["exposure_s"][0])
-            options = FitOptions(family=PHYSICAL, camera=camera, pictures=pictures, seed=number)
+            options = FitOptions(family=PHYSICAL, camera=camera, pictures=pictures, seed=number, workers=workers)
             depth_of = lambda _: DEPTH_M  # noqa: E731
         truth = rainy_pictures(Path(scratch), held_out, rain, 1000 + number, family)
         found = fit(Path(scratch), clean, options, depth_of)
@@ -163,13 +166,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--trials", type=int, default=50)
     parser.add_argument("--family", choices=(LINES, PHYSICAL), default=LINES)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--whole", action="store_true", help="the fit as it is by default, at five times the work")
     options = parser.parse_args()
     pictures = PICTURES_OF_ROUNDS if options.whole else QUICK_PICTURES_OF_ROUNDS
     clean, held_out = tuple(list_photos(options.clean)), list_photos(options.held_out)
     records = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
     for number in range(len(records), options.trials):
-        records.append(trial(number, clean, held_out, options.family, pictures))
+        records.append(trial(number, clean, held_out, options.family, pictures, options.workers))
         with options.out.open("a") as lines:
             lines.write(json.dumps(records[-1], default=float) + "\n")
         print(json.dumps(records[-1], default=float), flush=True)

@@ -19,7 +19,7 @@ from pipelines.fit_camera import NOTHING_KNOWN, KnownCamera, camera_of
 from pipelines.fit_families import FAMILIES, FINDINGS_OF, LINES, PHYSICAL, RANGES_OF, SCREEN, Number, with_spread
 from pipelines.fit_pictures import Rainy, survey_rainy
 from pipelines.fit_rounds import Crew, Depths, Search, Setting, Simulated, crew_of, simulate_round
-from pipelines.fit_statistics import picture_statistics
+from pipelines.fit_statistics import picture_statistics, telling
 from pipelines.progress import progress
 from rainsynth.checks import InputError, check_choice, check_count
 from rainsynth.measure.population import Population, Regression, interval_sds, knowing, population, regress
@@ -194,25 +194,29 @@ def narrow(
     advance: Callable[[int], None],
     odds: float,
 ) -> Fit:
-    """Round after round, each where the last one found the rain."""
-    whole, simulated, screen = search.ranges, first, float("nan")
+    """Round after round, each where the last one found the rain; numbers are told by the last two."""
+    whole, simulated, screen = search.ranges, [first], float("nan")
     names = (*search.ranges, *FINDINGS_OF[search.family])
     free = np.arange(len(names)) < len(search.ranges)
+    statistic_names = tuple(picture_statistics(setting.rainy[0].seen(), search.centre_deg, search.reach_deg))
+    used = telling(search.family, statistic_names)
     for number in range(len(options.pictures)):
         observed = observe(setting.rainy, search)
-        regression = regress(simulated.statistics, simulated.numbers)
-        found = population(regression, observed, free, len(setting.backgrounds))
+        latest = simulated[-2:]
+        regression = regress(
+            np.concatenate([one.statistics[:, used] for one in latest]), np.concatenate([one.numbers for one in latest])
+        )
+        found = population(regression, observed[:, used], free, len(setting.backgrounds))
         if number + 1 < len(options.pictures):
             search = narrowed(search, whole, names, found)
-            simulated = simulate_round(
-                setting, search, len(FAMILIES) + number, options.pictures[number + 1], crew, advance
+            simulated.append(
+                simulate_round(setting, search, len(FAMILIES) + number, options.pictures[number + 1], crew, advance)
             )
     if SCREEN in names:
         screen = float(found.mean[names.index(SCREEN)])
         found = knowing(found, names.index(SCREEN), float(screen > 0.5))
     rng = sample_rng(setting.seed, 0, ORDER_STREAM)
     reach_sds = interval_sds(regression, len(setting.rainy), free, len(setting.backgrounds), rng)
-    statistic_names = tuple(picture_statistics(setting.rainy[0].seen(), search.centre_deg, search.reach_deg))
     return Fit(
         setting=setting,
         search=search,

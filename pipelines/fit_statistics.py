@@ -6,17 +6,18 @@ set or place: what it sees of a place comes from the place's photographs alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import nn
 
 from mspfn import derain, load_weights
-from rainsynth.measure.layer_statistics import layer_statistics
+from pipelines.fit_families import LINES
+from rainsynth.measure.layer_statistics import PREFIX, layer_statistics
 from rainsynth.measure.rain_statistics import Statistics, rain_statistics
 
 NETWORK = "mspfn-any-rain"
@@ -35,6 +36,15 @@ def dry_codes(picture_srgb8: Photo) -> Float[np.ndarray, "h w 3"]:
     """What the network leaves of a picture, in codes of 8 bits that are not rounded."""
     with one_thread():
         return derain(picture_srgb8.astype(np.uint16) * STEPS_PER_CODE, network()).astype(np.float32) / STEPS_PER_CODE
+
+
+def telling(family: str, names: Sequence[str]) -> Bool[np.ndarray, "s"]:
+    """Which of the statistics with these names a family's numbers are told by.
+
+    Choice: those of lines by what the network sees alone, where rain is dense less drawn to what was simulated
+    (docs/fit.md, "What was tried"); a veil only the picture itself shows.
+    """
+    return np.array([family != LINES or name.startswith(PREFIX) for name in names])
 
 
 @cache

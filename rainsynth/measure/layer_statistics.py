@@ -23,6 +23,7 @@ from rainsynth.measure.rain_statistics import (
 )
 from rainsynth.measure.streak_shape import length_px, width_px
 
+PREFIX = "layer_"  # of every name
 LEVELS_CODES = (4, 7, 10, 15, 25, 40, 60, 90)  # of what is covered above them
 DARKENED_CODES = (4, 7, 10, 15)  # what a network makes brighter is no streak
 SHARES = (10, 50, 90)  # percentiles of what is covered
@@ -54,8 +55,8 @@ def layer_statistics(
         "length": _log(length_px(correlation, angle_deg), SMALLEST_PX),
         "width": _log(width_px(correlation, angle_deg), SMALLEST_PX),
     }
-    named = {f"layer_{name}": value for name, value in found.items()}
-    return named | autocorrelation_statistics(correlation, angle_deg, "layer")
+    found |= autocorrelation_statistics(correlation, angle_deg)
+    return {PREFIX + name: value for name, value in found.items()}
 
 
 def _amounts(taken: Float[np.ndarray, "h w"], of_streaks: Float[np.ndarray, "n"]) -> Statistics:

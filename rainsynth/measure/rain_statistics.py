@@ -73,8 +73,8 @@ def rain_statistics(
     angle_deg = main_direction_near_deg(profile, centre_deg, reach_deg)
     above, below = hats(luma, MIDDLE_PX)
     found = {"direction_deg": angle_deg} | _ridge(profile, angle_deg)
-    found |= autocorrelation_statistics(weighed, angle_deg, "weighed")
-    found |= autocorrelation_statistics(quick_correlation(above), angle_deg, "hat")
+    for name, correlation in (("weighed", weighed), ("hat", quick_correlation(above))):
+        found |= {f"{name}_{at}": value for at, value in autocorrelation_statistics(correlation, angle_deg).items()}
     found |= _amounts(luma)
     found |= _levels(luma - above, above, below)
     found |= _differences(luma, angle_deg)
@@ -136,13 +136,13 @@ def _ridge(profile: Float[np.ndarray, "360"], angle_deg: float) -> Statistics:
     }
 
 
-def autocorrelation_statistics(correlation: Float[np.ndarray, "size size"], angle_deg: float, name: str) -> Statistics:
+def autocorrelation_statistics(correlation: Float[np.ndarray, "size size"], angle_deg: float) -> Statistics:
     """Autocorrelation along the streaks and across them."""
     reach_px = correlation.shape[0] // 2
     along = correlation_at(correlation, angle_deg, np.minimum(ALONG_PX, reach_px - 1))
     across = correlation_at(correlation, angle_deg + 90, ACROSS_PX)
-    found = {f"{name}_along_{at:g}_px": float(value) for at, value in zip(ALONG_PX, along, strict=True)}
-    return found | {f"{name}_across_{at:g}_px": float(value) for at, value in zip(ACROSS_PX, across, strict=True)}
+    found = {f"along_{at:g}_px": float(value) for at, value in zip(ALONG_PX, along, strict=True)}
+    return found | {f"across_{at:g}_px": float(value) for at, value in zip(ACROSS_PX, across, strict=True)}
 
 
 def _amounts(luma: Luma) -> Statistics:
