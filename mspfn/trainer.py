@@ -277,7 +277,7 @@ def validate(
         run.save_weights(run.best_weights, state.average, about(state) | {"psnr_y_db": psnr_y_db})
     if state.config.guard is None or state.counters.start_psnr_y_db is None:
         return {"psnr_y_db": psnr_y_db}
-    state.counters.breach = breach(state.config.guard, state.counters.start_psnr_y_db, psnr_y_db)
+    state.counters.count_breach(breach(state.config.guard, state.counters.start_psnr_y_db, psnr_y_db))
     if state.counters.breach:
         return {"psnr_y_db": psnr_y_db, "guard": state.counters.breach}
     run.save_weights(run.accepted, state.average, about(state) | {"psnr_y_db": psnr_y_db})

@@ -22,7 +22,8 @@ class Counters:
 
     sums                of each part of the loss by its name, and of "gradient_norm", over `taken` steps
     start_psnr_y_db     validation before the first step, which a guard compares with; None without a guard
-    breach              what a guard has found lost; "" for nothing
+    breach              what a guard has found lost at the last validation; "" for nothing
+    breaches            validations in a row at which it found something
     """
 
     sums: dict[str, float] = field(default_factory=dict)
@@ -33,6 +34,7 @@ class Counters:
     validations_without_gain: int = 0
     start_psnr_y_db: dict[str, float] | None = None
     breach: str = ""
+    breaches: int = 0
 
     def count_step(self, parts: dict[str, float], gradient_norm: float) -> None:
         """Note the loss of a step that was taken, by its parts, and the length of its gradient before clipping."""
@@ -60,6 +62,11 @@ class Counters:
         self.validations_without_gain = 0 if better else self.validations_without_gain + 1
         return better
 
+    def count_breach(self, breach: str) -> None:
+        """Note what a guard says of a validation."""
+        self.breach = breach
+        self.breaches = self.breaches + 1 if breach else 0
+
 
 class TrainingState:
     """Network, running mean of its weights, optimiser and counters after `step` steps."""
@@ -77,10 +84,11 @@ class TrainingState:
 
     @property
     def finished(self) -> bool:
-        """Whether all steps were taken, validation has gained nothing for as long as it may, or a guard broke."""
-        patience = self.config.stop_after_validations
-        out_of_patience = patience is not None and self.counters.validations_without_gain >= patience
-        return self.step >= self.config.steps or out_of_patience or bool(self.counters.breach)
+        """Whether all steps were taken, or validation has gained nothing, or lost too much, for as long as it may."""
+        patience, guard = self.config.stop_after_validations, self.config.guard
+        gains_nothing = patience is not None and self.counters.validations_without_gain >= patience
+        loses = guard is not None and self.counters.breaches >= guard.patience
+        return self.step >= self.config.steps or gains_nothing or loses
 
     @property
     def gradients(self) -> list[Tensor]:

@@ -32,5 +32,5 @@ def adapt(
     wanted = Adaptation(weights=weights, photographs=photographs, held_out=held_out, rainy=to, fitted=fitted)
     result = run(wanted, config, out, settings=settings or (), resume=resume)
     if result.breach:
-        console.print(f"the guard ended it after {result.steps} steps: {result.breach}; weights from before are kept")
+        console.print(f"the guard, after {result.steps} steps: {result.breach}; the last weights that had not are kept")
     console.print(f"wrote {result.weights} after {result.steps} steps")

@@ -119,6 +119,21 @@ def test_a_run_that_loses_ends_and_hands_out_the_last_weights_that_passed(tmp_pa
     assert log_of(tmp_path / "run")[-1]["guard"] == "lost 1.00 dB on validation"
 
 
+def test_a_patient_guard_lets_a_run_regain_what_it_has_lost(tmp_path, photographs, monkeypatch):
+    seen, scores = [], iter([30.0, 29.0, 29.0, 30.1, 29.0, 29.0, 29.0])
+
+    def measure(_, network):
+        seen.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
+        return {"all": next(scores), "dry": 60.0}
+
+    monkeypatch.setattr(ValidationSet, "psnr_y_db", measure)
+    config = adapting(photographs, steps=20, guard=GuardConfig(patience=3), validate_every_steps=2)
+    result = train(config, tmp_path / "run")
+    assert (result.steps, result.breach) == (12, "lost 1.00 dB on validation")
+    kept = load_weights(result.weights).state_dict()
+    assert all(torch.equal(kept[name], seen[3][name]) for name in kept)
+
+
 def test_a_run_that_loses_at_once_hands_out_the_weights_it_began_with(tmp_path, photographs, monkeypatch):
     scores = iter([30.0, 20.0])
     monkeypatch.setattr(ValidationSet, "psnr_y_db", lambda *_: {"all": next(scores), "dry": 60.0})
