@@ -24,7 +24,6 @@ FEWEST_PHOTOGRAPHS = 10
 MOST_PHOTOGRAPHS = 1000
 CACHED_BACKGROUNDS = 400
 BACKGROUNDS_TRIED = 4
-LITTLE_ENLARGEMENT = 1.1
 GAMMA_LOG_SD = 0.2  # of the brightness of backgrounds: rain comes with dark weather, and few backgrounds have it
 
 
@@ -82,13 +81,14 @@ def scaled_down(photo_srgb8: Photo) -> Photo:
 def clean_like(rainy: Rainy, backgrounds: tuple[Path, ...], rng: np.random.Generator) -> Photo:
     """A clean photograph of the size of a rainy one: a part of a background, mirrored, brighter or darker by chance.
 
-    Of a few backgrounds by chance it is the first that need not be enlarged much, or the one that need least: enlarged
-    pictures are too smooth.
+    Of a few backgrounds by chance it is the first that need not be enlarged, or the one that need least: enlarged
+    pictures are too smooth, and what the photographs show beyond that would count as rain. A larger background is
+    scaled down by chance, at most until it just fits.
     """
     drawn = [_read(backgrounds[int(place)]) for place in rng.integers(len(backgrounds), size=BACKGROUNDS_TRIED)]
     needed = [max(rainy.height_px / one.shape[0], rainy.width_px / one.shape[1]) for one in drawn]
-    chosen = next((k for k, scale in enumerate(needed) if scale <= LITTLE_ENLARGEMENT), int(np.argmin(needed)))
-    background, scale = drawn[chosen], needed[chosen] * LITTLE_ENLARGEMENT ** rng.random()
+    chosen = next((k for k, scale in enumerate(needed) if scale <= 1), int(np.argmin(needed)))
+    background, scale = drawn[chosen], needed[chosen] ** (rng.random() if needed[chosen] < 1 else 1)
     if rng.random() < 0.5:
         background = background[:, ::-1]
     sizes = zip((rainy.height_px, rainy.width_px), background.shape, strict=False)

@@ -205,6 +205,15 @@ def test_backgrounds_are_made_like_the_photographs(folders: tuple[Path, tuple[Pa
     assert rainy.window[2:] == (100, 100)
 
 
+def test_backgrounds_of_the_photographs_size_keep_every_pixel(tmp_path: Path) -> None:
+    clean = np.random.default_rng(0).integers(0, 255, (90, 120, 3), dtype=np.uint8)
+    write_picture(tmp_path / "a.png", clean)
+    rainy = look_at(Path("b.png"), (90, 120), 0, 0)
+    found = clean_like(rainy, (tmp_path / "a.png",), np.random.default_rng(2))
+    before, after = (np.abs(np.diff(one.astype(float), axis=1)).mean() for one in (clean, found))
+    assert after > 0.8 * before  # only brighter or darker; enlarged by a tenth it would be 0.6
+
+
 def test_large_photographs_are_looked_at_scaled_down(tmp_path: Path) -> None:
     for number in range(10):
         write_picture(tmp_path / f"{number}.png", np.zeros((140, 2 * LONGEST_SIDE_PX, 3), np.uint8))
