@@ -10,7 +10,6 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from rainsynth.lookalikes.layers import VISIBLE_CODES
 from rainsynth.measure.directions import direction_profile
 from rainsynth.measure.rain_statistics import (
     FEW_PIXELS,
@@ -21,6 +20,7 @@ from rainsynth.measure.rain_statistics import (
     main_direction_near_deg,
     quick_correlation,
 )
+from rainsynth.measure.streak_layer import COVERED_CODES
 from rainsynth.measure.streak_shape import length_px, width_px
 
 PREFIX = "layer_"  # of every name
@@ -44,7 +44,7 @@ def layer_statistics(
     taken_codes = rainy_srgb8.astype(np.float32) - dry_codes
     mean_taken = np.ascontiguousarray(taken_codes.mean(axis=-1))
     layer = np.maximum(mean_taken, 0)
-    streak = layer > VISIBLE_CODES
+    streak = layer > COVERED_CODES
     found = _amounts(mean_taken, layer[streak]) | _on_ground(layer, np.clip(dry_codes.mean(axis=-1), 0, 255), streak)
     spread = np.abs(taken_codes - mean_taken[..., None])[streak].mean() if streak.any() else 0.0
     correlation = quick_correlation(layer, LAYER_REACH_PX)
@@ -64,7 +64,7 @@ def _amounts(taken: Float[np.ndarray, "h w"], of_streaks: Float[np.ndarray, "n"]
     found = {f"above_{level}": _log(np.mean(taken > level), 1e-3) for level in LEVELS_CODES}
     found |= {f"below_{level}": _log(np.mean(taken < -level), 1e-3) for level in DARKENED_CODES}
     found |= {"mean": _log(np.maximum(taken, 0).mean(), 0.1), "variance": _log(taken.var(), 0.1)}
-    levels = np.percentile(of_streaks, SHARES) if of_streaks.size else np.full(len(SHARES), VISIBLE_CODES)
+    levels = np.percentile(of_streaks, SHARES) if of_streaks.size else np.full(len(SHARES), COVERED_CODES)
     return found | {f"level_at_{share}": _log(level, 0) for share, level in zip(SHARES, levels, strict=True)}
 
 
@@ -73,7 +73,7 @@ def _on_ground(
 ) -> Statistics:
     """How levels and amounts depend on the ground: screened streaks fade on bright ground, added ones do not."""
     found = {"slope_over_ground": 0.0, "ground_of_streaks": 0.0}
-    steps, level = ground_step(ground), float(np.median(layer[streak])) if streak.any() else VISIBLE_CODES
+    steps, level = ground_step(ground), float(np.median(layer[streak])) if streak.any() else COVERED_CODES
     if streak.any():
         centred, levels = ground[streak] - ground[streak].mean(), layer[streak]
         weight = len(levels) / (len(levels) + FEW_PIXELS)
