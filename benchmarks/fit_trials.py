@@ -7,7 +7,7 @@ CLEAN is a folder of clean photographs to simulate on, HELD_OUT one of others, o
 for every trial. With --family physical, field of view, exposure and depth are given to the fit, as a camera's owner
 would; else lines, added in one half of the trials and screened in the other. By default the fit is `--quick`.
 Trials go on from those in trials.jsonl. Errors are of the mean over the 40 pictures: in percent, but for directions in
-degrees. Beside them stand those of the mean of the first round's pictures, which is what is known without looking.
+degrees.
 """
 
 from __future__ import annotations
