@@ -20,9 +20,10 @@ from pipelines.generate_config import GenerateConfig
 from pipelines.study_config import EvaluationConfig
 from pipelines.study_evaluation import check_apart, evaluation_shards
 from pipelines.train import run_training
-from rainsynth.checks import InputError
+from rainsynth.checks import InputError, check_in_range
 from rainsynth.preset_choice import PresetChoice
 
+HALF = 0.5  # choice: a network that sees its own rain as often as another's forgets little
 VALIDATION_NAME = "validation"  # folder beside a run, with the pictures that its guard looks at
 
 Rain = Sequence[PresetChoice]
@@ -37,6 +38,7 @@ class Adaptation:
     held_out        folder of other clean photographs, for the guard
     rainy           folder of rainy photographs of the place, without clean versions; None: none
     fitted          config of rain that was fitted to the place, as `rainsynth fit` writes it; None: none
+    own_fraction    part of the pairs in its own rain, beside fitted rain
     """
 
     weights: str
@@ -44,10 +46,16 @@ class Adaptation:
     held_out: Path
     rainy: Path | None = None
     fitted: Path | None = None
+    own_fraction: float = HALF
 
     def __post_init__(self) -> None:
         if self.rainy is None and self.fitted is None:
             raise InputError("adapt must have --to RAINY_PHOTOGRAPHS or --fitted FITTED.yaml, got neither.")
+        check_in_range(self.own_fraction, 0, 1, "--own-fraction")
+        if self.fitted is None and self.own_fraction != HALF:
+            raise InputError(
+                "--own-fraction must go with --fitted FITTED.yaml, got none: all pairs are in its own rain."
+            )
 
 
 def adapt(wanted: Adaptation, config: Path, out: Path, *, settings: Sequence[str] = (), resume: bool) -> TrainResult:
@@ -80,7 +88,7 @@ def given(wanted: Adaptation, values: dict[str, Any], shards: Path) -> dict[str,
     }
     own = trained_on.get("presets") or [asdict(part) for part in EVERY_CLASS]
     fitted = [asdict(part) for part in fitted_rain(wanted.fitted)] if wanted.fitted else []
-    found["data__presets"] = half_and_half(own, fitted) if fitted else own
+    found["data__presets"] = shared(own, fitted, wanted.own_fraction) if fitted else own
     if wanted.rainy is None:
         found["unpaired"] = None
     else:
@@ -95,11 +103,11 @@ def fitted_rain(path: Path) -> Rain:
     return load_config(GenerateConfig, None, (), **values).mixture
 
 
-def half_and_half(own: list[dict[str, Any]], fitted: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Two mixtures as one, each drawn from as often as the other."""
+def shared(own: list[dict[str, Any]], other: list[dict[str, Any]], own_fraction: float) -> list[dict[str, Any]]:
+    """Two mixtures as one, in which the first is drawn from so often; one that never is is left out."""
 
-    def weighted(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def weighted(parts: list[dict[str, Any]], fraction: float) -> list[dict[str, Any]]:
         total = sum(part.get("weight", 1.0) for part in parts)
-        return [part | {"weight": part.get("weight", 1.0) / total} for part in parts]
+        return [part | {"weight": fraction * part.get("weight", 1.0) / total} for part in parts if fraction > 0]
 
-    return weighted(own) + weighted(fitted)
+    return weighted(own, own_fraction) + weighted(other, 1 - own_fraction)

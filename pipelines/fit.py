@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from pipelines.fit_aim import aim_at
 from pipelines.fit_camera import NOTHING_KNOWN, KnownCamera, camera_of
 from pipelines.fit_families import FAMILIES, FINDINGS_OF, LINES, PHYSICAL, RANGES_OF, SCREEN, Number, with_spread
 from pipelines.fit_pictures import Rainy, survey_rainy
@@ -22,13 +23,13 @@ from pipelines.fit_rounds import Crew, Depths, Search, Setting, Simulated, crew_
 from pipelines.fit_statistics import picture_statistics, telling
 from pipelines.progress import progress
 from rainsynth.checks import InputError, check_choice, check_count
-from rainsynth.measure.population import Population, Regression, interval_sds, knowing, population, regress
+from rainsynth.measure.population import Population, Regression, interval_sds, population, regress
 from rainsynth.measure.rain_statistics import as_row, main_direction_near_deg, streak_profile
 from rainsynth.seeding import ORDER_STREAM, sample_rng
 
 AUTO = "auto"
-PICTURES_OF_ROUNDS = (800, 800, 1200)  # choice: minutes on two processors
-QUICK_PICTURES_OF_ROUNDS = (150, 150, 200)  # shows that everything runs
+PICTURES_OF_ROUNDS = (600, 600, 600, 1000)  # choice: minutes on two processors
+QUICK_PICTURES_OF_ROUNDS = (120, 110, 110, 160)  # shows that everything runs
 STEEPEST_STREAK_DEG = 60.0
 FASTEST_FALL_M_S = 9.17  # of drops of 5.8 mm, Gunn & Kinzer (1949): wind is this times the slant's tangent at most
 SMALLEST_REACH_DEG = 10.0
@@ -194,7 +195,11 @@ def narrow(
     advance: Callable[[int], None],
     odds: float,
 ) -> Fit:
-    """Round after round, each where the last one found the rain; numbers are told by the last two."""
+    """Round after round, each where the last one found the rain; numbers are told by the last two.
+
+    Lines are of either blend until the last round, which is told best where all else is known, and of one in that:
+    the same streaks are brighter where they are screened, so that a blend half told would pull at all levels.
+    """
     whole, simulated, screen = search.ranges, [first], float("nan")
     names = (*search.ranges, *FINDINGS_OF[search.family])
     free = np.arange(len(names)) < len(search.ranges)
@@ -202,19 +207,19 @@ def narrow(
     used = telling(search.family, statistic_names)
     for number in range(len(options.pictures)):
         observed = observe(setting.rainy, search)
-        latest = simulated[-2:]
+        latest = [within(one, search) for one in simulated[-2:]]
         regression = regress(
             np.concatenate([one.statistics[:, used] for one in latest]), np.concatenate([one.numbers for one in latest])
         )
         found = population(regression, observed[:, used], free, len(setting.backgrounds))
+        if SCREEN in names and number == max(len(options.pictures) - 2, 0):
+            screen = float(found.mean[names.index(SCREEN)])
+            search = blended(search, screen)
         if number + 1 < len(options.pictures):
-            search = narrowed(search, whole, names, found)
+            search = aimed(narrowed(search, whole, names, found), latest[-1].numbers, found)
             simulated.append(
                 simulate_round(setting, search, len(FAMILIES) + number, options.pictures[number + 1], crew, advance)
             )
-    if SCREEN in names:
-        screen = float(found.mean[names.index(SCREEN)])
-        found = knowing(found, names.index(SCREEN), float(screen > 0.5))
     rng = sample_rng(setting.seed, 0, ORDER_STREAM)
     reach_sds = interval_sds(regression, len(setting.rainy), free, len(setting.backgrounds), rng)
     return Fit(
@@ -232,11 +237,23 @@ def narrow(
     )
 
 
-def narrowed(search: Search, whole: dict[str, Number], names: tuple[str, ...], found: Population) -> Search:
-    """The search around what was found; numbers that the pictures do not tell stay where they are looked for.
+def blended(search: Search, screen: float) -> Search:
+    """The search among lines of the likelier blend alone."""
+    likelier = Number(low=float(screen > 0.5), high=float(screen > 0.5))
+    return replace(search, ranges=search.ranges | {SCREEN: likelier})
 
-    Lines stay of either blend, which is told best where all else is known.
-    """
+
+def within(simulated: Simulated, search: Search) -> Simulated:
+    """Those of the pictures whose lines are blended as the search's."""
+    if SCREEN not in search.ranges:
+        return simulated
+    number, values = search.ranges[SCREEN], simulated.numbers[:, list(search.ranges).index(SCREEN)]
+    rows = (number.low == 0) & (values <= 0.5) | (number.high == 1) & (values > 0.5)
+    return Simulated(statistics=simulated.statistics[rows], numbers=simulated.numbers[rows])
+
+
+def narrowed(search: Search, whole: dict[str, Number], names: tuple[str, ...], found: Population) -> Search:
+    """The search around what was found; numbers that the pictures do not tell stay where they are looked for."""
     ranges = dict(search.ranges)
     for place, name in enumerate(search.ranges):
         low, high = whole[name].limits
@@ -249,3 +266,16 @@ def narrowed(search: Search, whole: dict[str, Number], names: tuple[str, ...], f
         centre_deg = float(ranges["direction_deg"].mean)
         reach_deg = float(np.clip(REACH_SDS * found.sd[names.index("direction_deg")], SMALLEST_REACH_DEG, reach_deg))
     return replace(search, ranges=ranges, centre_deg=centre_deg, reach_deg=reach_deg)
+
+
+def aimed(search: Search, numbers: Float[np.ndarray, "rows q"], found: Population) -> Search:
+    """The search, aimed at what of the findings was told; what was aimed at before and is not told better stays."""
+    drawn = len(search.ranges)
+    before = search.aim
+    middle = before.middle if before else np.full(numbers.shape[1] - drawn, np.nan)
+    sd = before.sd if before else np.full(numbers.shape[1] - drawn, np.nan)
+    told = found.told[drawn:]
+    spread = WIDER * np.hypot(found.sd, np.sqrt(np.diag(found.error)))[drawn:]
+    middle = np.where(told, found.mean[drawn:], middle)
+    sd = np.where(told, np.maximum(spread, NARROWEST_SHARE * WHOLE_OF_FINDINGS), sd)
+    return replace(search, aim=aim_at(numbers, drawn, middle, sd))

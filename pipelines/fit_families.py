@@ -61,13 +61,13 @@ class Number:
         number = float(np.exp(value)) if self.scale == "logarithmic" else float(value)
         return min(max(number, self.low), self.high)
 
-    def draw(self, rng: np.random.Generator) -> float:
-        """A value in the number's own scale: evenly, or normal and cut at the limits."""
-        place, (low, high) = rng.random(), self.limits
+    def draw(self, rng: np.random.Generator, count: int) -> Float[np.ndarray, "count"]:
+        """Values in the number's own scale: evenly, or normal and cut at the limits."""
+        places, (low, high) = rng.random(count), self.limits
         if self.mean is None or self.sd is None:
-            return low + place * (high - low)
+            return low + places * (high - low)
         first, last = ndtr((np.array([low, high]) - self.mean) / self.sd)
-        return float(np.clip(self.mean + self.sd * ndtri(first + place * (last - first)), low, high))
+        return np.clip(self.mean + self.sd * ndtri(first + places * (last - first)), low, high)
 
 
 def _log(low: float, high: float) -> Number:

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
+from pipelines.fit_aim import Aim, draw_numbers
 from pipelines.fit_camera import KnownCamera
 from pipelines.fit_families import FINDINGS_OF, Number, findings, render
 from pipelines.fit_pictures import Rainy, clean_like
@@ -34,12 +35,13 @@ Depths = dict[Path, Float[np.ndarray, "h w"] | float]  # of rainy photographs wh
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """Where rain is looked for: the family, its numbers' ranges, and the direction of its streaks."""
+    """Where rain is looked for: the family, its numbers' ranges, the direction of its streaks, what is to follow."""
 
     family: str
     ranges: dict[str, Number]
     centre_deg: float
     reach_deg: float
+    aim: Aim | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,7 @@ def simulate(setting: Setting, search: Search, index: int) -> tuple[np.ndarray, 
     """Statistics and numbers of the simulated picture `index`."""
     cv2.setNumThreads(1)
     rng = sample_rng(setting.seed, index, MIXTURE_STREAM)
-    drawn = {name: number.draw(rng) for name, number in search.ranges.items()}
+    drawn = dict(zip(search.ranges, draw_numbers(search.ranges, search.aim, rng), strict=True))
     rainy = setting.rainy[index % len(setting.rainy)]
     clean_srgb8 = clean_like(rainy, setting.backgrounds, rng)
     background = Background(clean_srgb8, setting.depths.get(rainy.path))

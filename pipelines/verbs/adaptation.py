@@ -22,6 +22,7 @@ def adapt(
     out: Annotated[Path, typer.Option(help="Folder of the run, new or empty.")],
     to: Annotated[Path | None, typer.Option(help="Folder of rainy photographs of the place; no clean ones.")] = None,
     fitted: Annotated[Path | None, typer.Option(help="Config of rain fitted to the place.")] = None,
+    own_fraction: Annotated[float, typer.Option(help="Part of the pairs in its own rain, beside --fitted.")] = 0.5,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     settings: Settings = None,
 ) -> None:
@@ -29,7 +30,14 @@ def adapt(
     from pipelines.adapt import Adaptation
     from pipelines.adapt import adapt as run
 
-    wanted = Adaptation(weights=weights, photographs=photographs, held_out=held_out, rainy=to, fitted=fitted)
+    wanted = Adaptation(
+        weights=weights,
+        photographs=photographs,
+        held_out=held_out,
+        rainy=to,
+        fitted=fitted,
+        own_fraction=own_fraction,
+    )
     result = run(wanted, config, out, settings=settings or (), resume=resume)
     if result.breach:
         console.print(f"the guard, after {result.steps} steps: {result.breach}; the last weights that had not are kept")

@@ -14,12 +14,13 @@ Of the kind of Beaumont, Zhang & Balding (2002), doi:10.1093/genetics/162.4.2025
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
 from rainsynth.checks import check_count, check_in_range
+from rainsynth.measure.response import Rows, explained, ridge_weights, with_one
 
 FOLDS = 5
 RIDGES = (10.0, 30.0, 100.0, 300.0)  # tried, on statistics with a standard deviation of 1
@@ -29,8 +30,6 @@ TRIALS = 50
 TRIAL_SHIFT_SD = 0.5  # of a trial's population from the middle of the simulations, in their standard deviations
 HELD_SHARE = 0.95  # of trials; choice: real photographs have other backgrounds than these, and 90 % is wanted of them
 TOLD_SHARE = 0.5  # choice: a number whose mean is known to half of what was simulated is told
-
-Rows = Float[np.ndarray, "rows columns"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,7 +47,7 @@ class Regression:
 
     def estimates(self, statistics: Rows) -> Rows:
         """Estimates of each picture."""
-        return _with_one(_standardised(statistics, self.statistics_mean, self.statistics_sd)) @ self.weights
+        return with_one(_standardised(statistics, self.statistics_mean, self.statistics_sd)) @ self.weights
 
     @property
     def told_fraction(self) -> Float[np.ndarray, "q"]:
@@ -76,14 +75,14 @@ def regress(statistics: Rows, numbers: Rows) -> Regression:
     check_in_range(statistics, -1e12, 1e12, "statistics")
     mean, sd = statistics.mean(axis=0), statistics.std(axis=0)
     sd = np.where(sd > 0, sd, 1)
-    design = _with_one(_standardised(statistics, mean, sd))
+    design = with_one(_standardised(statistics, mean, sd))
     scale = np.maximum(numbers.std(axis=0), 1e-12)
     tried = [_cross_validated(design, numbers, ridge) for ridge in RIDGES]
     best = int(np.argmin([np.mean(((numbers - one) / scale) ** 2) for one in tried]))
     return Regression(
         statistics_mean=mean,
         statistics_sd=sd,
-        weights=_ridge_weights(design, numbers, RIDGES[best]),
+        weights=ridge_weights(design, numbers, RIDGES[best]),
         numbers=numbers,
         cross_validated=tried[best],
     )
@@ -100,17 +99,6 @@ def population(regression: Regression, statistics: Rows, free: np.ndarray, backg
     estimates = _without_outliers(regression.estimates(statistics))
     every = np.arange(len(regression.numbers))
     return _population(regression, every, estimates, free, background_pictures)
-
-
-def knowing(found: Population, place: int, value: float) -> Population:
-    """The same where one number's mean is known from elsewhere; what goes with it moves along."""
-    variance = found.error[place, place]
-    if variance <= 0:
-        return found
-    together = found.error[:, place]
-    mean = found.mean + together / variance * (value - found.mean[place])
-    error = _definite(found.error - np.multiply.outer(together, together) / variance)
-    return replace(found, mean=mean, error=error)
 
 
 def interval_sds(
@@ -143,8 +131,8 @@ def _population(
 ) -> Population:
     """The population of pictures with these estimates, by what these rows of the simulations say of estimates."""
     known, drawn = regression.cross_validated[rows], regression.numbers[rows][:, free]
-    simulated = np.where(free, regression.numbers[rows], _explained(regression.numbers[rows], drawn))
-    noise = _covariance(known - _explained(known, drawn))
+    simulated = np.where(free, regression.numbers[rows], explained(regression.numbers[rows], drawn))
+    noise = _covariance(known - explained(known, drawn))
     scatter = _covariance(estimates) if len(estimates) > 1 else noise
     of_mean = scatter / len(estimates) + (noise / background_pictures if background_pictures else 0)
     spread, shared = _covariance(known), _cross_covariance(simulated, known)
@@ -163,30 +151,12 @@ def _cross_validated(design: Rows, numbers: Rows, ridge: float) -> Rows:
     fold = np.arange(len(design)) % FOLDS
     for number in range(FOLDS):
         held, others = fold == number, fold != number
-        estimates[held] = design[held] @ _ridge_weights(design[others], numbers[others], ridge)
+        estimates[held] = design[held] @ ridge_weights(design[others], numbers[others], ridge)
     return estimates
-
-
-def _ridge_weights(design: Rows, numbers: Rows, ridge: float) -> Rows:
-    penalty = ridge * np.eye(design.shape[1])
-    penalty[0, 0] = 0  # not of the constant
-    return np.linalg.solve(design.T @ design + penalty, design.T @ numbers)
-
-
-def _explained(values: Rows, by: Rows) -> Rows:
-    """What numbers and their products explain of `values`, linearly."""
-    by = (by - by.mean(axis=0)) / np.maximum(by.std(axis=0), 1e-12)
-    left, right = np.triu_indices(by.shape[1])
-    terms = _with_one(np.concatenate([by, by[:, left] * by[:, right]], axis=1))
-    return terms @ _ridge_weights(terms, values, 1.0)
 
 
 def _standardised(statistics: Rows, mean: Float[np.ndarray, "s"], sd: Float[np.ndarray, "s"]) -> Rows:
     return np.clip((statistics - mean) / sd, -MOST_SD, MOST_SD)
-
-
-def _with_one(columns: Rows) -> Rows:
-    return np.concatenate([np.ones((len(columns), 1)), columns], axis=1)
 
 
 def _without_outliers(estimates: Rows) -> Rows:

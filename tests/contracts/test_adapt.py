@@ -10,7 +10,7 @@ import pytest
 
 from mspfn.checkpoint import about_weights, load_weights, save_weights
 from mspfn.networks import build_network
-from pipelines.adapt import Adaptation, fitted_rain, given, half_and_half
+from pipelines.adapt import Adaptation, fitted_rain, given, shared
 from rainsynth.checks import InputError
 from rainsynth.pictures import write_picture
 
@@ -54,7 +54,7 @@ def test_what_the_config_names_goes_before_what_the_weights_say(place: Path) -> 
 def test_fitted_rain_is_half_of_the_pairs_and_all_that_is_added_to_rainy_photographs(place: Path) -> None:
     values = given(wanted(place, fitted=place / "fitted.yaml"), {}, place / "shards")
     shares = {part["preset"]: part["weight"] for part in values["data__presets"]}
-    assert shares == pytest.approx({"light": 1, "heavy": 0.25, "windy": 0.75})
+    assert shares == pytest.approx({"light": 0.5, "heavy": 0.125, "windy": 0.375})
     assert [part["preset"] for part in values["unpaired__presets"]] == ["heavy", "windy"]
 
 
@@ -66,8 +66,20 @@ def test_without_rainy_photographs_nothing_is_learned_without_pairs(place: Path)
 
 
 def test_a_mixture_keeps_its_proportions_beside_another() -> None:
-    parts = half_and_half([{"preset": "light"}, {"preset": "heavy"}], [{"preset": "windy", "weight": 7.0}])
-    assert [part["weight"] for part in parts] == [0.5, 0.5, 1.0]
+    own, other = [{"preset": "light"}, {"preset": "heavy"}], [{"preset": "windy", "weight": 7.0}]
+    assert [part["weight"] for part in shared(own, other, 0.2)] == pytest.approx([0.1, 0.1, 0.8])
+    assert shared(own, other, 0) == [{"preset": "windy", "weight": 1.0}]
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 1.5, float("nan")])
+def test_a_part_of_its_own_rain_that_is_none_is_refused(place: Path, fraction: float) -> None:
+    with pytest.raises(InputError, match="--own-fraction must"):
+        wanted(place, fitted=place / "fitted.yaml", own_fraction=fraction)
+
+
+def test_a_part_of_its_own_rain_goes_with_fitted_rain_alone(place: Path) -> None:
+    with pytest.raises(InputError, match="--own-fraction must go with --fitted"):
+        wanted(place, own_fraction=0.2)
 
 
 def test_a_config_of_rain_that_is_wrong_is_refused(place: Path) -> None:

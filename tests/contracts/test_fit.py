@@ -13,7 +13,7 @@ from PIL import ExifTags, Image
 
 from mspfn.data_config import DataConfig
 from pipelines.config import build_config, load_config
-from pipelines.fit import Fit, FitOptions, choose, directions_of, first_search, fit
+from pipelines.fit import Fit, FitOptions, choose, directions_of, first_search, fit, within
 from pipelines.fit_camera import NOTHING_KNOWN, camera_of, camera_of_file, exif_camera, given_camera
 from pipelines.fit_config import config_text, part_of_fit, rows_of_fit
 from pipelines.fit_depth import depth_of
@@ -73,6 +73,17 @@ def test_a_fit_finds_the_direction_and_the_width_of_bright_lines(fitted: Fit) ->
     rows = {row["number"]: row for row in rows_of_fit(fitted)}
     assert {"coverage_fraction", "length_seen_px", "direction_deg"} <= set(rows)
     assert rows["length_log_sd"]["told"] == "not told by itself"
+
+
+def test_the_last_round_is_of_the_likelier_blend_alone(fitted: Fit) -> None:
+    blends = fitted.search.ranges["screen"]
+    assert blends.low == blends.high == float(fitted.blend == "screen")
+    mixed = np.array([0.2, 0.7, 0.0, 1.0])
+    numbers = np.stack([mixed if name == "screen" else np.zeros(4) for name in fitted.search.ranges], axis=1)
+    rows = within(Simulated(statistics=numbers, numbers=numbers), fitted.search).numbers
+    assert len(rows) == 2
+    drawn = rows[:, list(fitted.search.ranges).index("screen")]
+    assert np.all((drawn > 0.5) == (fitted.blend == "screen"))
 
 
 def test_a_fit_follows_from_the_seed(folders: tuple[Path, tuple[Path, ...]], fitted: Fit) -> None:
@@ -178,8 +189,8 @@ def test_the_likelier_of_two_families_is_chosen() -> None:
 def test_a_number_is_drawn_evenly_or_around_its_mean_within_its_limits() -> None:
     rng = np.random.default_rng(0)
     number = Number(low=1, high=100, scale="logarithmic")
-    assert np.mean([number.draw(rng) for _ in range(2000)]) == pytest.approx(np.log(10), abs=0.1)
-    near = np.array([replace(number, mean=np.log(90), sd=0.5).draw(rng) for _ in range(500)])
+    assert np.mean(number.draw(rng, 2000)) == pytest.approx(np.log(10), abs=0.1)
+    near = replace(number, mean=np.log(90), sd=0.5).draw(rng, 500)
     assert near.max() <= np.log(100)
     assert near.min() > np.log(10)
     assert number.from_scale(99.0) == 100

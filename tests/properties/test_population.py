@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rainsynth.checks import InputError
-from rainsynth.measure.population import Population, interval_sds, knowing, population, regress
+from rainsynth.measure.population import interval_sds, population, regress
 
 MIX = np.array([[1.0, 0.3, 0.0, 0.5], [0.0, 1.0, 0.4, -0.6]])  # two numbers seen through four statistics
 NOISE_SD = 0.5
@@ -61,16 +61,6 @@ def test_ninety_percent_intervals_hold_the_truth_in_as_many_of_100_populations(r
         found = population(regression, seen(numbers, rng), FREE, background_pictures=10**6)
         held.append(np.abs(found.mean[:2] - numbers.mean(axis=0)) < reach_sds * np.sqrt(np.diag(found.error))[:2])
     assert 0.84 <= np.mean(held) < 1  # 90 % of 200, less two standard errors of 2.1 % and cross-validation's part
-
-
-def test_a_number_known_from_elsewhere_moves_what_goes_with_it():
-    # Of x and y with errors of 1 and a correlation of 0.6: y is 0.6 (x - mean x) off, its error 1 - 0.36.
-    found = Population(
-        mean=np.array([1.0, 5.0]), error=np.array([[1, 0.6], [0.6, 1]]), sd=np.zeros(2), told=np.ones(2, bool)
-    )
-    known = knowing(found, 0, 3.0)
-    np.testing.assert_allclose(known.mean, [3.0, 6.2])
-    np.testing.assert_allclose(known.error, [[0, 0], [0, 0.64]], atol=1e-12)
 
 
 def test_the_spread_over_pictures_is_told_from_the_noise_of_each(regression):
