@@ -82,10 +82,10 @@ def _even(low: float, high: float) -> Number:
 # by any picture; it is drawn so that lengths and levels are those of streaks of every shape.
 LINE_RANGES: dict[str, Number] = {
     "direction_deg": _even(-60, 60),
-    "streak_scatter_deg": _even(0, 6),
+    "streak_scatter_deg": _log(0.3, 6),
     "layer_coverage_fraction": _log(0.03, 0.6),
     "layer_count": _even(0.5, MOST_LAYERS + 0.5),  # rounded where it is drawn
-    "length_px": _log(8, 120),
+    "length_px": _log(8, 200),
     "length_log_sd": _even(0.2, 0.6),
     "width_px": _log(0.8, 5),
     "width_log_sd": _even(0.2, 0.5),
