@@ -7,13 +7,13 @@ then nearer and nearer to what was found. docs/fit.md says how well that does, a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from pipelines.fit_aim import aim_at
 from pipelines.fit_camera import NOTHING_KNOWN, KnownCamera, camera_of
@@ -208,9 +208,7 @@ def narrow(
     for number in range(len(options.pictures)):
         observed = observe(setting.rainy, search)
         latest = [within(one, search) for one in simulated[-2:]]
-        regression = regress(
-            np.concatenate([one.statistics[:, used] for one in latest]), np.concatenate([one.numbers for one in latest])
-        )
+        regression = told_by(latest, used)
         found = population(regression, observed[:, used], free, len(setting.backgrounds))
         if SCREEN in names and number == max(len(options.pictures) - 2, 0):
             screen = float(found.mean[names.index(SCREEN)])
@@ -235,6 +233,12 @@ def narrow(
         screen=screen,
         interval_sds=reach_sds,
     )
+
+
+def told_by(simulated: Sequence[Simulated], used: Bool[np.ndarray, "s"]) -> Regression:
+    """Numbers regressed on the statistics that are used, over all of these pictures."""
+    statistics = np.concatenate([one.statistics[:, used] for one in simulated])
+    return regress(statistics, np.concatenate([one.numbers for one in simulated]))
 
 
 def blended(search: Search, screen: float) -> Search:
