@@ -38,7 +38,7 @@ class Adaptation:
     held_out        folder of other clean photographs, for the guard
     rainy           folder of rainy photographs of the place, without clean versions; None: none
     fitted          config of rain that was fitted to the place, as `rainsynth fit` writes it; None: none
-    own_fraction    part of the pairs in its own rain, beside fitted rain
+    own_fraction    part of the pairs in its own rain, beside fitted rain; None: HALF
     """
 
     weights: str
@@ -46,13 +46,15 @@ class Adaptation:
     held_out: Path
     rainy: Path | None = None
     fitted: Path | None = None
-    own_fraction: float = HALF
+    own_fraction: float | None = None
 
     def __post_init__(self) -> None:
         if self.rainy is None and self.fitted is None:
             raise InputError("adapt must have --to RAINY_PHOTOGRAPHS or --fitted FITTED.yaml, got neither.")
+        if self.own_fraction is None:
+            return
         check_in_range(self.own_fraction, 0, 1, "--own-fraction")
-        if self.fitted is None and self.own_fraction != HALF:
+        if self.fitted is None:
             raise InputError(
                 "--own-fraction must go with --fitted FITTED.yaml, got none: all pairs are in its own rain."
             )
@@ -88,7 +90,8 @@ def given(wanted: Adaptation, values: dict[str, Any], shards: Path) -> dict[str,
     }
     own = trained_on.get("presets") or [asdict(part) for part in EVERY_CLASS]
     fitted = [asdict(part) for part in fitted_rain(wanted.fitted)] if wanted.fitted else []
-    found["data__presets"] = shared(own, fitted, wanted.own_fraction) if fitted else own
+    own_fraction = HALF if wanted.own_fraction is None else wanted.own_fraction
+    found["data__presets"] = shared(own, fitted, own_fraction) if fitted else own
     if wanted.rainy is None:
         found["unpaired"] = None
     else:

@@ -29,7 +29,7 @@ from rainsynth.seeding import ORDER_STREAM, sample_rng
 
 AUTO = "auto"
 PICTURES_OF_ROUNDS = (600, 600, 600, 1000)  # choice: minutes on two processors
-QUICK_PICTURES_OF_ROUNDS = (120, 110, 110, 160)  # shows that everything runs
+QUICK_PICTURES_OF_ROUNDS = (120, 110, 110, 160)  # a first look: docs/fit.md says how much worse
 STEEPEST_STREAK_DEG = 60.0
 FASTEST_FALL_M_S = 9.17  # of drops of 5.8 mm, Gunn & Kinzer (1949): wind is this times the slant's tangent at most
 SMALLEST_REACH_DEG = 10.0

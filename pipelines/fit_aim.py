@@ -16,7 +16,7 @@ from jaxtyping import Float
 from pipelines.fit_families import Number
 from rainsynth.measure.response import Response, Rows, response
 
-CANDIDATES = 200  # choice: of which one is simulated; more hardly come nearer
+CANDIDATES = 200  # choice: of which one is simulated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -22,7 +22,9 @@ def adapt(
     out: Annotated[Path, typer.Option(help="Folder of the run, new or empty.")],
     to: Annotated[Path | None, typer.Option(help="Folder of rainy photographs of the place; no clean ones.")] = None,
     fitted: Annotated[Path | None, typer.Option(help="Config of rain fitted to the place.")] = None,
-    own_fraction: Annotated[float, typer.Option(help="Part of the pairs in its own rain, beside --fitted.")] = 0.5,
+    own_fraction: Annotated[
+        float | None, typer.Option(help="Part of the pairs in its own rain, beside --fitted; half if not given.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     settings: Settings = None,
 ) -> None:

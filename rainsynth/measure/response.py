@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-SMALLEST_SD = 1e-12
+SMALLEST_SD = 1e-12  # a number that varies less was one and the same, and leads to nothing
 RIDGE = 1.0  # on terms with a standard deviation near 1: keeps products of few rows small, and hardly touches more
 
 Rows = Float[np.ndarray, "rows columns"]
@@ -28,7 +28,8 @@ class Response:
 
 def response(values: Rows, numbers: Rows) -> Response:
     """The quadratic of `numbers` nearest to `values`, row by row."""
-    middle, sd = numbers.mean(axis=0), np.maximum(numbers.std(axis=0), SMALLEST_SD)
+    middle, sd = numbers.mean(axis=0), numbers.std(axis=0)
+    sd = np.where(sd > SMALLEST_SD, sd, 1)
     return Response(middle=middle, sd=sd, weights=ridge_weights(_terms((numbers - middle) / sd), values, RIDGE))
 
 

@@ -79,7 +79,7 @@ def test_a_part_of_its_own_rain_that_is_none_is_refused(place: Path, fraction: f
 
 def test_a_part_of_its_own_rain_goes_with_fitted_rain_alone(place: Path) -> None:
     with pytest.raises(InputError, match="--own-fraction must go with --fitted"):
-        wanted(place, own_fraction=0.2)
+        wanted(place, own_fraction=0.5)
 
 
 def test_a_config_of_rain_that_is_wrong_is_refused(place: Path) -> None:

@@ -54,3 +54,11 @@ def test_what_was_not_told_is_not_aimed_at() -> None:
     rng = np.random.default_rng(1)
     layers = [draw_numbers(RANGES, aim, rng)[1] for _ in range(COUNT)]
     assert np.mean(layers) == pytest.approx(2.5, abs=0.2)
+
+
+def test_a_number_that_never_varied_leads_to_nothing() -> None:
+    rng = np.random.default_rng(0)
+    varied = rng.standard_normal(500)
+    numbers = np.stack([varied, np.full(500, np.log(1 / 250))], axis=1)
+    found = response(2 * varied[:, None], numbers)
+    assert found.at(np.array([[0.5, 7.0]])) == pytest.approx(1, abs=0.02)
