@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mspfn.checkpoint import Checkpoint, describe, load_weights
 from mspfn.networks import build_network
+from mspfn.networks.growth import deepened
 from mspfn.optimizer import adamw
 from mspfn.train_config import NetworkChoice, TrainConfig
 from rainsynth.checks import InputError
@@ -140,16 +141,19 @@ class TrainingState:
 
 
 def first_network(choice: NetworkChoice, seed: int) -> nn.Module:
-    """The network before its first step: random weights drawn from `seed`, or those of `start_weights`."""
+    """The network before its first step: random weights drawn from `seed`, or those of `start_weights`, made deeper if need be."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = build_network(choice.name, **choice.overrides)
     if choice.start_weights is None:
         return network
     started, wanted = load_weights(choice.start_weights), describe(network)
-    if describe(started) != wanted:
-        raise InputError(
-            f"network.start_weights must hold the network of this config, {wanted}, got {describe(started)} "
-            f"in {choice.start_weights}. Set network.name and network.overrides to it."
-        )
-    return started
+    if describe(started) == wanted:
+        return started
+    deeper = deepened(started, network)
+    if deeper is not None:
+        return deeper
+    raise InputError(
+        f"network.start_weights must hold the network of this config or an MSPFN of fewer fine-fusion units, {wanted}, "
+        f"got {describe(started)} in {choice.start_weights}. Set network.name and network.overrides to it."
+    )

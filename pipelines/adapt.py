@@ -15,7 +15,7 @@ from mspfn.checkpoint import about_weights
 from mspfn.data_config import EVERY_CLASS
 from mspfn.train_config import TrainConfig
 from mspfn.trainer import TrainResult
-from pipelines.config import load_config, read_yaml
+from pipelines.config import load_config, read_yaml, set_values
 from pipelines.generate_config import GenerateConfig
 from pipelines.study_config import EvaluationConfig
 from pipelines.study_evaluation import check_apart, evaluation_shards
@@ -67,22 +67,24 @@ def adapt(wanted: Adaptation, config: Path, out: Path, *, settings: Sequence[str
     """
     held_out = EvaluationConfig(photographs=str(wanted.held_out))
     shards = out.with_name(f"{out.name}-{VALIDATION_NAME}")
-    resolved = load_config(TrainConfig, config, settings, **given(wanted, read_yaml(config), shards / "evaluation"))
+    values = set_values(config, settings)
+    resolved = load_config(TrainConfig, config, settings, **given(wanted, values, shards / "evaluation"))
     check_apart(resolved.data, held_out)
     evaluation_shards(held_out, shards)
     return run_training(resolved, out, resume=resume)
 
 
 def given(wanted: Adaptation, values: dict[str, Any], shards: Path) -> dict[str, Any]:
-    """The values of a training config that follow from what is wanted, by "group__name"; `values` are the file's.
+    """The values of a training config that follow from what is wanted, by "group__name".
 
-    The network's own rain and its target are those that the file names, else what its weights say they were trained on.
+    The network's own rain, its target and its size are those that `values`, of the file and the settings, name, else
+    what its weights say.
     """
     known = about_weights(wanted.weights)
     trained_on = known.get("about", {}).get("config", {}).get("data", {}) | values.get("data", {})
     found: dict[str, Any] = {
         "network__name": known["network"]["name"],
-        "network__overrides": known["network"]["config"],
+        "network__overrides": known["network"]["config"] | values.get("network", {}).get("overrides", {}),
         "network__start_weights": wanted.weights,
         "data__target": trained_on.get("target", "clean"),
         "data__photographs": str(wanted.photographs),

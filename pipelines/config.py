@@ -20,12 +20,18 @@ def load_config(kind: type[Config], path: Path | None, settings: Sequence[str] =
 
     Unknown keys, wrong types and values out of range are reported together in one InputError.
     """
-    values = read_yaml(path) if path else {}
-    for setting in settings:
-        _apply(values, setting)
+    values = set_values(path, settings)
     for name, value in given.items():
         _assign(values, name.split("__"), value)
     return build_config(kind, values, str(path) if path else "the options")
+
+
+def set_values(path: Path | None, settings: Sequence[str] = ()) -> dict[str, Any]:
+    """The plain values of a YAML file, if there is one, with `settings` ("a.b=value") on top."""
+    values = read_yaml(path) if path else {}
+    for setting in settings:
+        _apply(values, setting)
+    return values
 
 
 def build_config(kind: type[Config], values: dict[str, Any], source: str) -> Config:

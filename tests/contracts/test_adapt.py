@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,6 +50,21 @@ def test_the_network_its_rain_and_its_target_are_those_of_the_weights(place: Pat
 def test_what_the_config_names_goes_before_what_the_weights_say(place: Path) -> None:
     values = given(wanted(place), {"data": {"target": "clean", "presets": [{"preset": "heavy"}]}}, place / "shards")
     assert (values["data__target"], values["data__presets"]) == ("clean", [{"preset": "heavy"}])
+    values = given(wanted(place), {"network": {"overrides": {"fine_fusion_units": 3}}}, place / "shards")
+    assert (values["network__overrides"]["fine_fusion_units"], values["network__overrides"]["channels"]) == (3, 8)
+
+
+def test_settings_name_its_own_rain_and_more_units_than_the_weights_have(
+    place: Path, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    words = ["adapt", CONFIG, "--weights", place / "weights.pt", "--photographs", place / "clean"]
+    words += ["--held-out", place / "others", "--fitted", place / "fitted.yaml", "--out", place / "there"]
+    settings = [*QUICK[:4], "data.presets=[{preset: drizzle}]", "network.overrides={fine_fusion_units: 2}"]
+    code, _, error = run(*words, *(word for setting in settings for word in ("--set", setting)))
+    assert code == 0, error
+    config = json.loads((place / "there" / "config.json").read_text())
+    assert [part["preset"] for part in config["data"]["presets"]] == ["drizzle", "heavy", "windy"]
+    assert about_weights(place / "there" / "weights.pt")["network"]["config"]["fine_fusion_units"] == 2
 
 
 def test_fitted_rain_is_half_of_the_pairs_and_all_that_is_added_to_rainy_photographs(place: Path) -> None:

@@ -474,7 +474,12 @@ def test_training_goes_on_from_start_weights(tmp_path):
     network = TrainingState(tiny_config(network=choice), torch.device("cpu")).network
     for weight, first in zip(network.parameters(), started.parameters(), strict=True):
         assert torch.equal(weight, first)
-    other = replace(choice, overrides={"fine_fusion_units": 2, "channels": 8})
+    deeper = replace(choice, overrides={"fine_fusion_units": 2, "channels": 8})
+    network = TrainingState(tiny_config(network=deeper), torch.device("cpu")).network
+    picture = torch.rand(1, 3, 24, 24)
+    with torch.no_grad():
+        assert torch.equal(network(picture), started(picture))
+    other = replace(choice, overrides={"fine_fusion_units": 1, "channels": 16})
     with pytest.raises(InputError, match=r"^network.start_weights must hold the network of this config"):
         TrainingState(tiny_config(network=other), torch.device("cpu"))
 
