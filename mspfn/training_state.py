@@ -141,7 +141,7 @@ class TrainingState:
 
 
 def first_network(choice: NetworkChoice, seed: int) -> nn.Module:
-    """The network before its first step: random weights drawn from `seed`, or those of `start_weights`, made deeper if need be."""
+    """The network before its first step: weights drawn from `seed`, or those of `start_weights`, deeper if need be."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = build_network(choice.name, **choice.overrides)
