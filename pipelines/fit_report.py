@@ -27,6 +27,7 @@ PAGE_NAME, SHEET_NAME, CURVES_NAME = "report.html", "pictures.png", "statistics.
 FIRST_INDEX = 9_000_000  # of the pictures of the fit; the search's own have smaller ones
 PICTURES = 40  # of the fit, to be measured
 SHOWN = 8  # photographs, and as many pictures of the fit
+COLUMNS = 4  # of the sheet
 SHOWN_STATISTICS = 12
 CELL_PX = 240
 
@@ -67,13 +68,14 @@ def pictures_of_fit(fit: Fit) -> tuple[list[Photo], Rows]:
 
 
 def sheet_of(fit: Fit, wholes: list[Photo]) -> Photo:
-    """The first photographs over as many pictures of the fit."""
+    """The first photographs, low ones before high ones, each over a picture of the fit of its size."""
+    pairs = [(one.path.name, one.picture(), whole) for one, whole in zip(fit.setting.rainy, wholes, strict=False)]
+    pairs.sort(key=lambda pair: pair[1].shape[0] / pair[1].shape[1])
     rows = []
-    for first in range(0, SHOWN, 4):
-        shown = fit.setting.rainy[first : first + 4]
-        rows.append([(one.path.name, one.picture()) for one in shown])
-        rows.append([("the fit, elsewhere", picture) for picture in wholes[first : first + 4]])
-    return contact_sheet([row for row in rows if row], CELL_PX)
+    for shown in (pairs[first : first + COLUMNS] for first in range(0, len(pairs), COLUMNS)):
+        rows.append([(name, photo) for name, photo, _ in shown])
+        rows.append([("the fit, elsewhere", whole) for _, _, whole in shown])
+    return contact_sheet(rows, CELL_PX)
 
 
 def draw_curves(path: Path, fit: Fit, fitted: Rows) -> None:
