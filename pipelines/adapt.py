@@ -15,7 +15,7 @@ from mspfn.checkpoint import about_weights
 from mspfn.data_config import EVERY_CLASS
 from mspfn.train_config import TrainConfig
 from mspfn.trainer import TrainResult
-from pipelines.config import load_config, read_yaml, set_values
+from pipelines.config import key_of, load_config, read_yaml, set_values
 from pipelines.generate_config import GenerateConfig
 from pipelines.study_config import EvaluationConfig
 from pipelines.study_evaluation import check_apart, evaluation_shards
@@ -25,6 +25,7 @@ from rainsynth.preset_choice import PresetChoice
 
 HALF = 0.5  # choice: a network that sees its own rain as often as another's forgets little
 VALIDATION_NAME = "validation"  # folder beside a run, with the pictures that its guard looks at
+TAKEN_IN = ("network.overrides", "data.presets", "data.target")  # settings that `given` has made part of what it says
 
 Rain = Sequence[PresetChoice]
 
@@ -67,8 +68,9 @@ def adapt(wanted: Adaptation, config: Path, out: Path, *, settings: Sequence[str
     """
     held_out = EvaluationConfig(photographs=str(wanted.held_out))
     shards = out.with_name(f"{out.name}-{VALIDATION_NAME}")
-    values = set_values(config, settings)
-    resolved = load_config(TrainConfig, config, settings, **given(wanted, values, shards / "evaluation"))
+    values = given(wanted, set_values(config, settings), shards / "evaluation")
+    others = [setting for setting in settings if key_of(setting) not in TAKEN_IN]
+    resolved = load_config(TrainConfig, config, others, **values)
     check_apart(resolved.data, held_out)
     evaluation_shards(held_out, shards)
     return run_training(resolved, out, resume=resume)

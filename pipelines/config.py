@@ -18,11 +18,15 @@ Config = TypeVar("Config")
 def load_config(kind: type[Config], path: Path | None, settings: Sequence[str] = (), **given: Any) -> Config:
     """A config of dataclass `kind` from a YAML file, with `settings` ("a.b=value") and `given` on top.
 
-    Unknown keys, wrong types and values out of range are reported together in one InputError.
+    Unknown keys, wrong types and values out of range are reported together in one InputError; so is a setting of what
+    is given besides.
     """
     values = set_values(path, settings)
     for name, value in given.items():
-        _assign(values, name.split("__"), value)
+        keys = name.split("__")
+        if ".".join(keys) in map(key_of, settings):
+            raise InputError(f"--set must not name what an option says, got {'.'.join(keys)}. Leave one of them out.")
+        _assign(values, keys, value)
     return build_config(kind, values, str(path) if path else "the options")
 
 
@@ -32,6 +36,11 @@ def set_values(path: Path | None, settings: Sequence[str] = ()) -> dict[str, Any
     for setting in settings:
         _apply(values, setting)
     return values
+
+
+def key_of(setting: str) -> str:
+    """What a setting "a.b=value" is of."""
+    return setting.partition("=")[0]
 
 
 def build_config(kind: type[Config], values: dict[str, Any], source: str) -> Config:

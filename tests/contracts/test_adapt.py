@@ -65,6 +65,10 @@ def test_settings_name_its_own_rain_and_more_units_than_the_weights_have(
     config = json.loads((place / "there" / "config.json").read_text())
     assert [part["preset"] for part in config["data"]["presets"]] == ["drizzle", "heavy", "windy"]
     assert about_weights(place / "there" / "weights.pt")["network"]["config"]["fine_fusion_units"] == 2
+    code, _, error = run(*words[:-1], place / "elsewhere", "--set", "data.photographs=others")
+    assert (code, error.count("\n")) == (2, 1)
+    assert "--set must not name what an option says" in error
+    assert not (place / "elsewhere").exists()
 
 
 def test_fitted_rain_is_half_of_the_pairs_and_all_that_is_added_to_rainy_photographs(place: Path) -> None:

@@ -100,6 +100,13 @@ def test_a_wrong_setting_is_refused_in_one_line(settings: list[str], message: st
     assert "\n" not in str(caught.value)
 
 
+def test_a_setting_of_what_an_option_says_is_refused() -> None:
+    path = CONFIGS / "generate" / "light_to_heavy.yaml"
+    with pytest.raises(InputError, match=r"^--set must not name what an option says, got data\.photographs"):
+        load_config(GenerateConfig, path, ["seed=1", "data.photographs=there"], data__photographs="here")
+    assert load_config(GenerateConfig, path, ["seed=1"], data__photographs="here").seed == 1
+
+
 def test_all_faults_are_told_at_once() -> None:
     with pytest.raises(InputError, match=r"seed: Input should be.*sampels must be a known key"):
         load_config(GenerateConfig, CONFIGS / "generate" / "light_to_heavy.yaml", ["sampels=3", "seed=abc"])
