@@ -12,18 +12,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from training_results import chain_of, config_of, known_cost
+from training_results import history_of
 
 from mspfn.checkpoint import BUNDLED_WEIGHTS, about_weights, load_weights, save_weights, write_whole
-
-
-def about_run(run: Path) -> dict[str, Any]:
-    """Config and cost of a run."""
-    return {"config": config_of(run), "cost": asdict(known_cost(run))}
 
 
 def main() -> None:
@@ -34,7 +27,7 @@ def main() -> None:
     options = parser.parse_args()
     name, _, folder = options.run.partition("=")
     run, card = Path(folder), options.card.read_text()
-    *before, last = [about_run(one) for one in chain_of(run)]
+    *before, last = history_of(run)
     about = about_weights(run / "weights.pt")["about"] | last | {"runs_before": before, "card": card}
     BUNDLED_WEIGHTS.mkdir(exist_ok=True)
     path = BUNDLED_WEIGHTS / f"{name}.pt"

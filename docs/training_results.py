@@ -15,7 +15,7 @@ import argparse
 import json
 import tempfile
 import textwrap
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -24,6 +24,7 @@ import torch
 from evaluation_table import SETS, bundled_pairs
 
 from mspfn.bare_step import BareSteps
+from mspfn.checkpoint import about_weights
 from mspfn.run_folder import CONFIG_NAME
 from mspfn.train_config import TrainConfig
 from mspfn.training_loss import Batch
@@ -44,20 +45,31 @@ TIMED_STEPS = 5  # their median, so that the first may be slow
 
 
 def time_line(run: Path) -> str:
-    """Steps, minutes and machine of a run, and of the runs whose weights it went on from, as far as they are there."""
-    configs, costs = zip(*((config_of(one), known_cost(one)) for one in chain_of(run)), strict=True)
-    steps = " + ".join(str(config["steps"]) for config in configs)
-    runs = f", {len(configs)} runs, each from the weights of the one before" if len(configs) > 1 else ""
-    minutes = [sum(getattr(cost, part) for cost in costs) / 60 for part in ("processor_s", "seconds")]
+    """Steps, minutes and machine of a run, and of those whose weights it went on from, as far as they are known."""
+    history = history_of(run)
+    last = history[-1]
+    steps = " + ".join(str(one["config"]["steps"]) for one in history)
+    runs = f", {len(history)} runs, each from the weights of the one before" if len(history) > 1 else ""
+    minutes = [sum(one["cost"][part] for one in history) / 60 for part in ("processor_s", "seconds")]
     said = f"{minutes[0]:.0f} minutes of processor time, {minutes[1]:.0f} by the clock"
-    return f"time: {steps} steps, seed {configs[-1]['seed']}{runs}: {said}, on {costs[-1].machine}."
+    return f"time: {steps} steps, seed {last['config']['seed']}{runs}: {said}, on {last['cost']['machine']}."
 
 
-def chain_of(run: Path) -> list[Path]:
-    """The runs that led to one, itself the last."""
-    weights = config_of(run)["network"].get("start_weights")
-    before = (run.parent / weights).parent if weights else None  # configs keep the last two names of the file's path
-    return [*(chain_of(before) if before and (before / CONFIG_NAME).is_file() else []), run]
+def history_of(run: Path) -> list[dict[str, Any]]:
+    """Config and cost of the runs that led to one, itself the last."""
+    config = config_of(run)
+    return [*before(config["network"].get("start_weights"), run), {"config": config, "cost": asdict(known_cost(run))}]
+
+
+def before(weights: str | None, run: Path) -> list[dict[str, Any]]:
+    """Config and cost of the runs that made the weights a run went on from: bundled ones, or those of a run beside."""
+    if weights is None:
+        return []
+    folder = (run.parent / weights).parent  # configs keep the last two names of the file's path
+    if "/" in weights:
+        return history_of(folder) if (folder / CONFIG_NAME).is_file() else []
+    about = about_weights(weights)["about"]
+    return [*about["runs_before"], {name: about[name] for name in ("config", "cost")}]
 
 
 def config_of(run: Path) -> dict[str, Any]:
