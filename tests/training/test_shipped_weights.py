@@ -17,6 +17,7 @@ GAINS_DB = {
     "mspfn-small": {"violent": 1.0, "rain100l": 3.0, "rain100h": 8.0},
     "mspfn-realtime": {"violent": 0.5, "rain100l": 3.0, "rain100h": 8.0},
     "mspfn-any-rain": {"violent": 0.1, "rain100l": 3.0, "rain100h": 6.0},
+    "mspfn-any-rain-deep": {"violent": 0.0, "rain100l": 3.0, "rain100h": 6.0},
 }
 
 
