@@ -18,6 +18,8 @@ GAINS_DB = {
     "mspfn-realtime": {"violent": 0.5, "rain100l": 3.0, "rain100h": 8.0},
     "mspfn-any-rain": {"violent": 0.1, "rain100l": 3.0, "rain100h": 6.0},
     "mspfn-any-rain-deep": {"violent": 0.0, "rain100l": 3.0, "rain100h": 6.0},
+    "mspfn-fitted-rain100h": {"rain100l": 3.0, "rain100h": 8.0},
+    "mspfn-fitted-rain100l": {"rain100l": 3.0, "rain100h": 6.0},
 }
 
 
