@@ -83,10 +83,10 @@ def given(wanted: Adaptation, values: dict[str, Any], shards: Path) -> dict[str,
     what its weights say.
     """
     known = about_weights(wanted.weights)
-    trained_on = known.get("about", {}).get("config", {}).get("data", {}) | values.get("data", {})
+    trained_on = known.get("about", {}).get("config", {}).get("data", {}) | group(values, "data")
     found: dict[str, Any] = {
         "network__name": known["network"]["name"],
-        "network__overrides": known["network"]["config"] | values.get("network", {}).get("overrides", {}),
+        "network__overrides": known["network"]["config"] | group(values, "network", "overrides"),
         "network__start_weights": wanted.weights,
         "data__target": trained_on.get("target", "clean"),
         "data__photographs": str(wanted.photographs),
@@ -101,6 +101,15 @@ def given(wanted: Adaptation, values: dict[str, Any], shards: Path) -> dict[str,
     else:
         found |= {"unpaired__photographs": str(wanted.rainy), "unpaired__presets": fitted or own}
     return found
+
+
+def group(values: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """The values under these keys, none where nothing stands there. Raises InputError for anything else."""
+    for number, key in enumerate(keys, 1):
+        values = values.get(key, {})
+        if not isinstance(values, dict):
+            raise InputError(f"{'.'.join(keys[:number])} must hold keys and values, got {values!r}.")
+    return values
 
 
 def fitted_rain(path: Path) -> Rain:

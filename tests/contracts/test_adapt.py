@@ -54,6 +54,12 @@ def test_what_the_config_names_goes_before_what_the_weights_say(place: Path) -> 
     assert (values["network__overrides"]["fine_fusion_units"], values["network__overrides"]["channels"]) == (3, 8)
 
 
+@pytest.mark.parametrize("values", [{"data": 3}, {"network": None}, {"network": {"overrides": [8]}}])
+def test_a_value_where_a_group_of_values_belongs_is_refused(place: Path, values: dict[str, object]) -> None:
+    with pytest.raises(InputError, match=r"^(data|network|network\.overrides) must hold keys and values, got"):
+        given(wanted(place), values, place / "shards")
+
+
 def test_settings_name_its_own_rain_and_more_units_than_the_weights_have(
     place: Path, run: Callable[..., tuple[int, str, str]]
 ) -> None:
