@@ -1,11 +1,12 @@
 """How far `rainsynth fit` is off, and how often its 90 % intervals hold the truth: trials on rain that is known.
 
-    python benchmarks/fit_trials.py CLEAN HELD_OUT --out trials.jsonl [--trials 50] [--family physical] [--whole]
+    python benchmarks/fit_trials.py CLEAN HELD_OUT --out trials.jsonl [--trials 50] [--family noise] [--auto] [--whole]
 
 CLEAN is a folder of clean photographs to simulate on, HELD_OUT one of others, of 10 at the least, of which each trial's
 40 rainy pictures are made, with rain of a place: numbers and their spread from picture to picture are drawn by chance
 for every trial. With --family physical, field of view, exposure and depth are given to the fit, as a camera's owner
-would; else lines, added in one half of the trials and screened in the other. By default the fit is `--quick`.
+would; else lines or clipped noise, added in one half of the trials and screened in the other. With --auto these are
+fitted without saying of which family they are. By default the fit is `--quick`.
 Trials go on from those in trials.jsonl. Errors are of the mean over the 40 pictures: in percent, but for directions in
 degrees.
 """
@@ -23,9 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.fit import PICTURES_OF_ROUNDS, QUICK_PICTURES_OF_ROUNDS, Fit, FitOptions, fit
+from pipelines.fit import AUTO, PICTURES_OF_ROUNDS, QUICK_PICTURES_OF_ROUNDS, Fit, FitOptions, fit
 from pipelines.fit_camera import given_camera
-from pipelines.fit_families import BASE_PRESET, FINDINGS_OF, LINES, PHYSICAL, findings
+from pipelines.fit_families import BASE_PRESET, FAMILIES, FINDINGS_OF, LINES, NOISE, PHYSICAL, STREAKS_OF, findings
 from rainsynth.lookalikes import LineKind, LineRain, LookAlike
 from rainsynth.named_rain import render_preset
 from rainsynth.pictures import list_photos, read_photo, write_picture
@@ -34,7 +35,11 @@ from rainsynth.scene.background import Background
 
 PICTURES = 40
 DEPTH_M = 30.0  # of physical trials: a wall
-TOLD_ALONE = ("direction_deg", "rain_rate_mm_h", "sky_linear")  # beside the findings of the family
+TOLD_ALONE = {  # beside the findings of the family
+    LINES: ("direction_deg",),
+    NOISE: ("direction_deg", "length_px", "grain_px", "level_codes"),
+    PHYSICAL: ("rain_rate_mm_h", "sky_linear"),
+}
 
 Record = dict[str, Any]
 
@@ -69,6 +74,29 @@ def lines_of_a_place(rng: np.random.Generator) -> LineRain:
     return LineRain(blend="screen" if rng.random() < 0.5 else "additive", kinds=(LineKind(ranges=ranges),))
 
 
+def noise_of_a_place(rng: np.random.Generator) -> LineRain:
+    """Clipped noise as one place or set might have it, directions likewise."""
+    middle_deg, half_deg = rng.uniform(-25, 25), rng.uniform(0, 5 * 3**0.5)
+    ranges = {
+        "direction_deg": [middle_deg - half_deg, middle_deg + half_deg],
+        "layer_coverage_fraction": around(log_even(rng, 0.12, 0.55), 1.2),
+        "layer_count": int(rng.integers(1, 4)),
+        "layer_scatter_deg": rng.uniform(0.3, 4),
+        "length_px": around(log_even(rng, 30, 150), 1.3),
+        "grain_px": around(log_even(rng, 1.25, 2.5), 1.15),
+        "grains_per_length": around(log_even(rng, 0.7, 12), 1.3),
+        "ramp_fraction": around(log_even(rng, 0.2, 2), 1.3),
+        "level_codes": around(log_even(rng, 30, 100), 1.2),
+        "faint_coverage_fraction": rng.uniform(0, 0.5),
+        "faint_level_codes": rng.uniform(7, 20),
+    }
+    blend = "screen" if rng.random() < 0.5 else "additive"
+    return LineRain(blend=blend, streaks=STREAKS_OF[NOISE], kinds=(LineKind(ranges=ranges),))
+
+
+OF_A_PLACE = {LINES: lines_of_a_place, NOISE: noise_of_a_place}
+
+
 def physical_of_a_place(rng: np.random.Generator) -> dict[str, Any]:
     """Physical rain of 25 to 100 mm/h as a camera of 1/250 s or shorter may meet it."""
     rate_mm_h, sky = log_even(rng, 28, 90), log_even(rng, 1.5, 4)
@@ -95,7 +123,7 @@ def rainy_pictures(
         background = Background(photo, DEPTH_M if family == PHYSICAL else None)
         sample = render_preset(background, rain, seed=seed, index=number, name="trial")
         write_picture(folder / f"{number:02d}.png", sample.rainy_srgb8)
-        for name in TOLD_ALONE:
+        for name in TOLD_ALONE[family]:
             if name in sample.parameters:
                 truth[name].append(float(sample.parameters[name]))
         for name, value in findings(family, sample).items():
@@ -104,16 +132,22 @@ def rainy_pictures(
 
 
 def trial(
-    number: int, clean: tuple[Path, ...], held_out: list[Path], family: str, pictures: tuple[int, ...], workers: int
+    number: int,
+    clean: tuple[Path, ...],
+    held_out: list[Path],
+    family: str,
+    pictures: tuple[int, ...],
+    workers: int,
+    auto: bool,
 ) -> Record:
     """One trial: what was found beside the truth."""
     rng = np.random.default_rng([number, len(family)])
     depth_of: Callable[..., object] | None = None
     with tempfile.TemporaryDirectory() as scratch:
-        if family == LINES:
-            lines = lines_of_a_place(rng)
+        if family in OF_A_PLACE:
+            lines = OF_A_PLACE[family](rng)
             rain, blend = lines.look_alike, lines.blend
-            options = FitOptions(family=LINES, pictures=pictures, seed=number, workers=workers)
+            options = FitOptions(family=AUTO if auto else family, pictures=pictures, seed=number, workers=workers)
         else:
             ranges = physical_of_a_place(rng)
             rain, blend = with_ranges(PRESETS[BASE_PRESET], ranges), "linear light"
@@ -123,7 +157,14 @@ def trial(
         truth = rainy_pictures(Path(scratch), held_out, rain, 1000 + number, family)
         found = fit(Path(scratch), clean, options, depth_of)
     numbers = {name: compared(found, name, values) for name, values in truth.items() if name in found.names}
-    return {"trial": number, "family": family, "blend": blend, "blend_found": found.blend, "numbers": numbers}
+    return {
+        "trial": number,
+        "family": family,
+        "family_found": found.search.family,
+        "blend": blend,
+        "blend_found": found.blend,
+        "numbers": numbers,
+    }
 
 
 def compared(found: Fit, name: str, values: np.ndarray) -> dict[str, Any]:
@@ -152,9 +193,12 @@ def show(records: list[Record]) -> None:
             f"{held:.0f} % of {len(ones)}; told in {told:.0f} %"
         )
     every = [one["holds"] for record in records for one in record["numbers"].values()]
-    right = sum(record["blend"] == record["blend_found"] for record in records)
+    blends, families = (
+        sum(record[name] == record[f"{name}_found"] for record in records) for name in ("blend", "family")
+    )
     print(
-        f"{np.mean(every):.0%} of all {len(every)} intervals hold the truth; blend right in {right} of {len(records)}"
+        f"{np.mean(every):.0%} of all {len(every)} intervals hold the truth; "
+        f"of {len(records)} the blend is right in {blends}, the family in {families}"
     )
 
 
@@ -165,15 +209,18 @@ def main() -> None:
     parser.add_argument("held_out", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--trials", type=int, default=50)
-    parser.add_argument("--family", choices=(LINES, PHYSICAL), default=LINES)
+    parser.add_argument("--family", choices=FAMILIES, default=LINES)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--auto", action="store_true", help="do not tell the fit which family it is")
     parser.add_argument("--whole", action="store_true", help="the fit as it is by default, at five times the work")
     options = parser.parse_args()
+    if options.auto and options.family == PHYSICAL:
+        parser.error("--auto must go with lines or noise: a camera that is known means physical rain.")
     pictures = PICTURES_OF_ROUNDS if options.whole else QUICK_PICTURES_OF_ROUNDS
     clean, held_out = tuple(list_photos(options.clean)), list_photos(options.held_out)
     records = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
     for number in range(len(records), options.trials):
-        records.append(trial(number, clean, held_out, options.family, pictures, options.workers))
+        records.append(trial(number, clean, held_out, options.family, pictures, options.workers, options.auto))
         with options.out.open("a") as lines:
             lines.write(json.dumps(records[-1], default=float) + "\n")
         print(json.dumps(records[-1], default=float), flush=True)

@@ -17,7 +17,16 @@ from jaxtyping import Bool, Float
 
 from pipelines.fit_aim import aim_at
 from pipelines.fit_camera import NOTHING_KNOWN, KnownCamera, camera_of
-from pipelines.fit_families import FAMILIES, FINDINGS_OF, LINES, PHYSICAL, RANGES_OF, SCREEN, Number, with_spread
+from pipelines.fit_families import (
+    FAMILIES,
+    FINDINGS_OF,
+    PHYSICAL,
+    RANGES_OF,
+    SCREEN,
+    STREAKS_OF,
+    Number,
+    with_spread,
+)
 from pipelines.fit_pictures import Rainy, survey_rainy
 from pipelines.fit_rounds import Crew, Depths, Search, Setting, Simulated, crew_of, simulate_round
 from pipelines.fit_statistics import picture_statistics, telling
@@ -38,6 +47,7 @@ WIDER = 1.3  # choice: the search goes on so much wider than what was found, or 
 NARROWEST_SHARE = 0.12  # of a number's whole range: no search is narrower
 TOLD_SHARE = 0.15  # choice: of a number's whole range, that half a 90 % interval may be
 WHOLE_OF_FINDINGS = 3.0  # choice: what follows in a picture is looked for over a factor of e^3 = 20
+FIRST_ROUNDS, LATER_ROUNDS = (0, 1, 100), 2  # numbers of the first round of each family, and of those after it
 EVEN_SD = 12**-0.5  # standard deviation of what is spread evenly over 1
 
 
@@ -53,8 +63,8 @@ class FitOptions:
 
     def __post_init__(self) -> None:
         check_choice(self.family, (AUTO, *FAMILIES), "--family")
-        if self.family == LINES and self.camera.ends():
-            raise InputError("--fov-deg and --exposure-s must go with physical rain, got --family lines.")
+        if self.family in STREAKS_OF and self.camera.ends():
+            raise InputError(f"--fov-deg and --exposure-s must go with physical rain, got --family {self.family}.")
         check_count(self.seed, 0, 2**63 - 1, "--seed")
         check_count(self.workers, 1, 1024, "--workers")
 
@@ -64,7 +74,7 @@ class Fit:
     """The rain of a place: where the search ended, and the numbers of its pictures there.
 
     `names` are those of the search's ranges, then of its findings; `whole` the ranges it began with. `family_odds` is
-    by how much the other family was less likely, as a logarithm; NaN where it was not asked. `screen` is by how much
+    by how much the next family was less likely, as a logarithm; NaN where it was not asked. `screen` is by how much
     lines are screened, from 0 to 1; `interval_sds` the reach of 90 % intervals in standard errors.
     """
 
@@ -126,7 +136,7 @@ def fit(
         searches = [first_search(family, camera, centre_deg, reach_deg) for family in families]
         firsts = [
             simulate_round(setting, search, number, options.pictures[0], crew, advance)
-            for number, search in enumerate(searches)
+            for number, search in zip(FIRST_ROUNDS, searches, strict=False)
         ]
         observed = observe(rainy, searches[0])
         chosen, odds = choose(firsts, observed)
@@ -144,7 +154,7 @@ def directions_of(rainy: tuple[Rainy, ...]) -> tuple[float, float]:
 def first_search(family: str, camera: KnownCamera, centre_deg: float, reach_deg: float) -> Search:
     """All that rain of a family may be, but for what is known of direction and camera."""
     ranges = dict(RANGES_OF[family])
-    if family == LINES:
+    if family in STREAKS_OF:
         low, high = ranges["direction_deg"].limits
         ranges["direction_deg"] = Number(low=max(centre_deg - reach_deg, low), high=min(centre_deg + reach_deg, high))
     if family == PHYSICAL:
@@ -166,20 +176,30 @@ def observe(rainy: tuple[Rainy, ...], search: Search) -> Float[np.ndarray, "n s"
 
 
 def choose(firsts: list[Simulated], observed: Float[np.ndarray, "n s"]) -> tuple[int, float]:
-    """Which of two families the photographs are of, and by how much the other is less likely, as a logarithm.
+    """Which of the families the photographs are of, and by how much the next is less likely, as a logarithm; NaN: none.
+
+    The likelier of the first two, then of it and the next.
+    """
+    best, odds = 0, float("nan")
+    for other in range(1, len(firsts)):
+        found = other_odds(firsts[best], firsts[other], observed)
+        odds = abs(found) if found > 0 else float(np.fmin(odds, -found))
+        best = other if found > 0 else best
+    return best, odds
+
+
+def other_odds(one: Simulated, other: Simulated, observed: Float[np.ndarray, "n s"]) -> float:
+    """By how much likelier the photographs are of the other of two families, as a logarithm.
 
     A linear discriminant between simulated pictures of both, normal within each; the photographs' sum of logarithms.
     """
-    if len(firsts) == 1:
-        return 0, float("nan")
-    labels = np.repeat([0.0, 1.0], [len(first.statistics) for first in firsts])
+    labels = np.repeat([0.0, 1.0], [len(one.statistics), len(other.statistics)])
     order = np.random.default_rng(np.random.SeedSequence(len(labels))).permutation(len(labels))
-    statistics, labels = np.concatenate([first.statistics for first in firsts])[order], labels[order]
+    statistics, labels = np.concatenate([one.statistics, other.statistics])[order], labels[order]
     told = regress(statistics, labels[:, None])
     scores, known = told.estimates(observed)[:, 0], told.cross_validated[:, 0]
     logs = [_log_normal(scores, known[labels == label]) for label in (0.0, 1.0)]
-    odds = float(np.sum(np.clip(logs[1] - logs[0], -3, 3)))  # no single picture decides
-    return int(odds > 0), abs(odds)
+    return float(np.sum(np.clip(logs[1] - logs[0], -3, 3)))  # no single picture decides
 
 
 def _log_normal(values: Float[np.ndarray, "n"], of: Float[np.ndarray, "m"]) -> Float[np.ndarray, "n"]:
@@ -216,7 +236,7 @@ def narrow(
         if number + 1 < len(options.pictures):
             search = aimed(narrowed(search, whole, names, found), latest[-1].numbers, found)
             simulated.append(
-                simulate_round(setting, search, len(FAMILIES) + number, options.pictures[number + 1], crew, advance)
+                simulate_round(setting, search, LATER_ROUNDS + number, options.pictures[number + 1], crew, advance)
             )
     rng = sample_rng(setting.seed, 0, ORDER_STREAM)
     reach_sds = interval_sds(regression, len(setting.rainy), free, len(setting.backgrounds), rng)

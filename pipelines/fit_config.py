@@ -10,7 +10,7 @@ import yaml
 from pipelines.config import build_config
 from pipelines.fit import Fit
 from pipelines.fit_camera import camera_line
-from pipelines.fit_families import BASE_PRESET, LINES, SCREEN, Number
+from pipelines.fit_families import BASE_PRESET, NOISE, PHYSICAL, SCREEN, STREAKS_OF, Number
 from pipelines.generate_config import GenerateConfig
 from rainsynth.preset_choice import PresetChoice
 
@@ -31,12 +31,13 @@ Range = list[float]
 def part_of_fit(fit: Fit) -> dict[str, Any]:
     """The part of a mixture that rains as the photographs do, as it stands in a config."""
     ranges = {name: range_of(fit, name) for name in fit.search.ranges if name != SCREEN}
-    if fit.search.family != LINES:
+    if fit.search.family == PHYSICAL:
         return {"preset": BASE_PRESET, "ranges": ranges}
     low, high = ranges["layer_count"]
     ranges["layer_count"] = [max(round(low), 1), max(round(high), 1)]
     scaled = {name: _scaled(fit, name, ends) for name, ends in ranges.items()}
-    return {"lines": {"blend": fit.blend, "kinds": [{"title": "fitted", "ranges": scaled}]}}
+    made = {"streaks": STREAKS_OF[NOISE]} if fit.search.family == NOISE else {}
+    return {"lines": {"blend": fit.blend, **made, "kinds": [{"title": "fitted", "ranges": scaled}]}}
 
 
 def choice_of_fit(fit: Fit) -> PresetChoice:
@@ -82,7 +83,7 @@ def config_text(fit: Fit, command: str, photographs: int) -> str:
 def told_lines(fit: Fit) -> list[str]:
     """What was found, a number a line with its 90 % interval, and what was not."""
     lines = [f"Family: {fit.search.family}, {blend_line(fit)}"]
-    if fit.search.family != LINES:
+    if fit.search.family == PHYSICAL:
         lines.append(camera_line(fit.setting.camera))
     for row in rows_of_fit(fit):
         lines.append(f"{row['number']}: {row['mean']} ({row['90 %']}), {row['spread']} {row['told']}".rstrip())
@@ -91,7 +92,7 @@ def told_lines(fit: Fit) -> list[str]:
 
 def blend_line(fit: Fit) -> str:
     """How the rain is blended, and how sure that is."""
-    if fit.search.family != LINES:
+    if fit.search.family == PHYSICAL:
         return f"blended in {fit.blend}."
     sure = "" if abs(fit.screen - 0.5) > UNDECIDED else ", which the photographs hardly tell"
     return f"blended by {fit.blend}{sure} (0 is additive, 1 screen: {min(max(fit.screen, 0), 1):.2f})."

@@ -1,4 +1,4 @@
-"""The two families of rain that a fit draws from: lines on display codes, and physical rain before a camera.
+"""The families of rain that a fit draws from: lines or clipped noise on display codes, physical rain before a camera.
 
 A fitted number is drawn by itself; what follows from all of them in a picture, such as its coverage, is found beside
 it. Numbers that are drawn uniformly in their logarithm are fitted in it.
@@ -18,6 +18,8 @@ from rainsynth.display_blend import STEPS_PER_CODE
 from rainsynth.layer_steps import UNIT_STEPS
 from rainsynth.lookalikes import LineKind, LineRain
 from rainsynth.lookalikes.layers import VISIBLE_CODES
+from rainsynth.lookalikes.line_rain import DRAWN
+from rainsynth.lookalikes.line_rain import NOISE as CLIPPED_NOISE
 from rainsynth.measure import direction_profile, length_px, main_direction_deg, width_px
 from rainsynth.measure.rain_statistics import quick_correlation
 from rainsynth.named_rain import render_preset
@@ -25,8 +27,9 @@ from rainsynth.presets import PRESETS, with_ranges
 from rainsynth.sample import RainSample
 from rainsynth.scene.background import Background
 
-LINES, PHYSICAL = FAMILIES = ("lines", "physical")
-SCREEN = "screen"  # 1 where lines are screened, 0 where they are added
+LINES, PHYSICAL, NOISE = FAMILIES = ("lines", "physical", "noise")
+STREAKS_OF = {LINES: DRAWN, NOISE: CLIPPED_NOISE}  # how the streaks of families on display codes are made
+SCREEN = "screen"  # 1 where these are screened, 0 where they are added
 BASE_PRESET = "heavy"  # whose ranges a fitted one replaces
 MOST_LAYERS = 4
 SMALLEST_COVERAGE = 1e-3  # choice: a picture with less has no rain to speak of
@@ -100,6 +103,22 @@ LINE_RANGES: dict[str, Number] = {
     "highest_level_codes": _log(60, 255),
     SCREEN: _even(0, 1),  # rounded where it is drawn
 }
+NOISE_RANGES: dict[str, Number] = {
+    "direction_deg": _even(-60, 60),
+    "layer_coverage_fraction": _log(0.05, 0.8),
+    "layer_count": _even(0.5, MOST_LAYERS + 0.5),
+    "length_px": _log(10, 250),
+    "grain_px": _log(1, 4),
+    "grains_per_length": _log(0.3, 30),
+    "ramp_fraction": _log(0.05, 3),
+    "level_codes": _log(12, 160),
+    "layer_scatter_deg": _even(0, 12),
+    "layer_level_log_sd": _even(0, 0.4),
+    "faint_coverage_fraction": _even(0, 0.6),
+    "faint_direction_deg": _even(-30, 30),
+    "faint_level_codes": _log(6, 25),
+    SCREEN: _even(0, 1),
+}
 # Coverage of lines is that above 10 codes, level the median of what is covered; length and width are those that
 # rainsynth.measure takes of a layer, and other shapes of streaks have the same ones.
 LINE_FINDINGS = ("coverage_fraction", "mean_streak_codes", "level_seen_codes", "length_seen_px", "width_seen_px")
@@ -116,12 +135,12 @@ PHYSICAL_RANGES: dict[str, Number] = {
     "sky_linear": _log(1, 6),
 }
 PHYSICAL_FINDINGS = ("coverage_fraction", "optical_depth")
-RANGES_OF = {LINES: LINE_RANGES, PHYSICAL: PHYSICAL_RANGES}
-FINDINGS_OF = {LINES: LINE_FINDINGS, PHYSICAL: PHYSICAL_FINDINGS}
+RANGES_OF = {LINES: LINE_RANGES, PHYSICAL: PHYSICAL_RANGES, NOISE: NOISE_RANGES}
+FINDINGS_OF = {LINES: LINE_FINDINGS, PHYSICAL: PHYSICAL_FINDINGS, NOISE: LINE_FINDINGS}
 
 
 def line_kind(numbers: Mapping[str, float]) -> LineKind:
-    """Lines with these numbers; those of the fit that are none of lines' own are read elsewhere."""
+    """Lines, or noise, with these numbers; those of the fit that are none of lines' own are read elsewhere."""
     ranges: dict[str, Any] = {name: value for name, value in numbers.items() if name != SCREEN}
     ranges["layer_count"] = min(max(round(numbers["layer_count"]), 1), MOST_LAYERS)
     return LineKind(ranges=ranges)
@@ -136,9 +155,9 @@ def render(
     index: int,
 ) -> RainSample:
     """A window of a picture in rain of these numbers: a function of the arguments."""
-    if family == LINES:
+    if family in STREAKS_OF:
         blend = "screen" if numbers[SCREEN] > 0.5 else "additive"
-        rain: Any = LineRain(blend=blend, kinds=(line_kind(numbers),)).look_alike
+        rain: Any = LineRain(blend=blend, streaks=STREAKS_OF[family], kinds=(line_kind(numbers),)).look_alike
     else:
         rain = with_ranges(PRESETS[BASE_PRESET], dict(numbers))
     return render_preset(background, rain, name=family, seed=seed, index=index, window=window)
@@ -149,7 +168,7 @@ def findings(family: str, sample: RainSample) -> dict[str, float]:
 
     `optical_depth` is the mean of -ln t over the picture, of the veil alone; `mean_streak_codes` that of the streaks.
     """
-    if family == LINES:
+    if family in STREAKS_OF:
         found = layer_findings(sample.streak_alpha16.astype(np.float32) / STEPS_PER_CODE)
     else:
         steps = np.maximum(sample.transmission16, 1).astype(np.float64)

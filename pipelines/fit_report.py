@@ -110,7 +110,7 @@ def page(fit: Fit, differences: dict[str, float]) -> str:
     odd = sorted(differences.items(), key=lambda item: -abs(item[1]))[:SHOWN_STATISTICS]
     rows = [{"statistic": name, "fit less photographs, sd": f"{value:+.2f}"} for name, value in odd]
     untold = combinations(fit) or ["Nothing is told together that is not told alone."]
-    odds = "" if np.isnan(fit.family_odds) else f" The other family is e^{fit.family_odds:.0f} times less likely."
+    odds = "" if np.isnan(fit.family_odds) else f" The next family is e^{fit.family_odds:.0f} times less likely."
     sections = [
         f"<h1>Rain of {len(fit.setting.rainy)} photographs</h1>",
         f"<p>Family: {fit.search.family}, {blend_line(fit)}{odds} {len(fit.setting.backgrounds)} clean pictures"

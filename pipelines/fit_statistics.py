@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, UInt8
 from torch import nn
 
 from mspfn import derain, load_weights
-from pipelines.fit_families import LINES
+from pipelines.fit_families import PHYSICAL
 from rainsynth.measure.layer_statistics import PREFIX, layer_statistics
 from rainsynth.measure.rain_statistics import Statistics, rain_statistics
 
@@ -41,10 +41,10 @@ def dry_codes(picture_srgb8: Photo) -> Float[np.ndarray, "h w 3"]:
 def telling(family: str, names: Sequence[str]) -> Bool[np.ndarray, "s"]:
     """Which of the statistics with these names a family's numbers are told by.
 
-    Choice: those of lines by what the network sees alone, where rain is dense less drawn to what was simulated
-    (docs/fit.md, "What was tried"); a veil only the picture itself shows.
+    Choice: those of lines and noise by what the network sees alone, where rain is dense less drawn to what was
+    simulated (docs/fit.md, "What was tried"); a veil only the picture itself shows.
     """
-    return np.array([family != LINES or name.startswith(PREFIX) for name in names])
+    return np.array([family == PHYSICAL or name.startswith(PREFIX) for name in names])
 
 
 @cache

@@ -26,7 +26,7 @@ def fit(
     backgrounds: Annotated[
         Path | None, typer.Option(help="Folder of clean photographs of such places; bundled ones unless given.")
     ] = None,
-    family: Annotated[str, typer.Option(help="lines (benchmark sets), physical, or auto to decide.")] = "auto",
+    family: Annotated[str, typer.Option(help="lines or noise (benchmark sets), physical, or auto to decide.")] = "auto",
     fov_deg: Annotated[
         float | None, typer.Option(help="Field of view, degrees across their width; EXIF's unless given.")
     ] = None,

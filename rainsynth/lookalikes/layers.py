@@ -16,6 +16,7 @@ from jaxtyping import Float, UInt8, UInt16
 from rainsynth.checks import InputError, check_choice, check_in_range
 from rainsynth.display_blend import STEPS_PER_CODE, WHITE_CODE
 from rainsynth.layer_steps import UNIT_STEPS
+from rainsynth.lookalikes.clipped_noise import summed_noise_codes
 from rainsynth.lookalikes.noise import blurred_noise_codes
 from rainsynth.lookalikes.ranges import LookAlike, Parameters
 from rainsynth.lookalikes.sets import LOOKALIKES
@@ -27,7 +28,7 @@ LEAST_DISPARITY = 0.1  # 1 / (disparity + 0.1) of the same
 
 DEPTH_NUMBERS = ("fog_per_m", "fading_per_m", "full_depth_m")  # of RainCityscapes; lines blended by screen lack them
 
-RECIPES = {"lines": summed_layers_codes, "blurred noise": blurred_noise_codes}
+RECIPES = {"lines": summed_layers_codes, "clipped noise": summed_noise_codes, "blurred noise": blurred_noise_codes}
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -9,6 +9,7 @@
 
 A range is one number, [low, high], or {low, high, scale}; in the first two the scale is that of the number's own
 default. What is left out has the default of LINE_NUMBERS: one layer of soft streaks of 20 to 60 px near the vertical.
+Streaks are drawn one by one, or, with `streaks: noise` beside the blend, noise that is blurred and clipped.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ LINE_BLENDS = {
     "heavy-rain": "heavy-rain",
     "raincityscapes": "raincityscapes",
 }
+# How streaks are made, and the recipe of rainsynth.lookalikes.layers for it.
+DRAWN, NOISE = "drawn", "noise"
+STREAKS = {DRAWN: "lines", NOISE: "clipped noise"}
 SOURCE = "a config, or the default of lines"  # of every range
 SHARES_TOLERANCE = 1e-6  # shares are decimal numbers that people write
 
@@ -37,14 +41,15 @@ SHARES_TOLERANCE = 1e-6  # shares are decimal numbers that people write
 class LineNumber:
     """One number of the recipe: where it may lie, and what it is drawn from where a config leaves it out.
 
-    None: the picture does without, as `crossing_deg`, whose layers then go along `direction_deg`. `blends` names those
-    that have the number, where not all do.
+    None: the picture does without, as `crossing_deg`, whose layers then go along `direction_deg`. `blends` and
+    `streaks` name those that have the number, where not all do.
     """
 
     low: float
     high: float
     default: Drawn | None
     blends: tuple[str, ...] = tuple(LINE_BLENDS)
+    streaks: tuple[str, ...] = tuple(STREAKS)
 
     @property
     def scale(self) -> str:
@@ -56,36 +61,40 @@ def _default(low: float, high: float, scale: str = "uniform") -> Drawn:
     return Drawn(low=float(low), high=float(high), scale=scale, source=SOURCE)
 
 
-def _number(low: float, high: float, value: float) -> LineNumber:
+def _number(low: float, high: float, value: float, streaks: tuple[str, ...] = tuple(STREAKS)) -> LineNumber:
     """A number that is fixed unless a config spreads it."""
-    return LineNumber(low=low, high=high, default=_default(value, value))
+    return LineNumber(low=low, high=high, default=_default(value, value), streaks=streaks)
 
 
 HEAVY_RAIN, RAINCITYSCAPES = ("heavy-rain",), ("raincityscapes",)
+OF_DRAWN, OF_NOISE = (DRAWN,), (NOISE,)
 
-# What each number means: rainsynth.lookalikes.streaks and .layers.
+# What each number means: rainsynth.lookalikes.streaks, .clipped_noise and .layers.
 LINE_NUMBERS: dict[str, LineNumber] = {
     "layer_count": LineNumber(low=1, high=16, default=_default(1, 1, "whole")),
     "layer_scatter_deg": _number(0, 45, 0),
     "layer_level_log_sd": _number(0, 3, 0),
     "direction_deg": LineNumber(low=-STEEPEST_DEG, high=STEEPEST_DEG, default=_default(-10, 10)),
     "crossing_deg": LineNumber(low=-STEEPEST_DEG, high=STEEPEST_DEG, default=None),
-    "streak_scatter_deg": _number(0, 45, 1),
+    "streak_scatter_deg": _number(0, 45, 1, OF_DRAWN),
     "layer_coverage_fraction": LineNumber(low=1e-4, high=0.99, default=_default(0.1, 0.4)),
     "length_px": LineNumber(low=1, high=4000, default=_default(20, 60, "logarithmic")),
-    "length_log_sd": _number(0, 2, 0.4),
-    "width_px": LineNumber(low=0.1, high=200, default=_default(1, 2, "logarithmic")),
-    "width_log_sd": _number(0, 2, 0.3),
+    "length_log_sd": _number(0, 2, 0.4, OF_DRAWN),
+    "width_px": LineNumber(low=0.1, high=200, default=_default(1, 2, "logarithmic"), streaks=OF_DRAWN),
+    "width_log_sd": _number(0, 2, 0.3, OF_DRAWN),
     "level_codes": LineNumber(low=0.1, high=255, default=_default(25, 60, "logarithmic")),
-    "level_log_sd": _number(0, 3, 0.5),
-    "highest_level_codes": _number(1, 255, 255),
-    "edge_px": _number(0, 50, 1.2),
-    "taper_fraction": _number(0, 1, 0.3),
-    "bead_fraction": _number(0, 1, 0),
-    "bead_px": _number(0.1, 500, 5),
-    "size_correlation": _number(-1, 1, 0),
+    "level_log_sd": _number(0, 3, 0.5, OF_DRAWN),
+    "highest_level_codes": _number(1, 255, 255, OF_DRAWN),
+    "edge_px": _number(0, 50, 1.2, OF_DRAWN),
+    "taper_fraction": _number(0, 1, 0.3, OF_DRAWN),
+    "bead_fraction": _number(0, 1, 0, OF_DRAWN),
+    "bead_px": _number(0.1, 500, 5, OF_DRAWN),
+    "size_correlation": _number(-1, 1, 0, OF_DRAWN),
     "inside_top_fraction": _number(0, 1, 0),
     "inside_bottom_fraction": _number(0, 1, 0),
+    "grain_px": LineNumber(low=1, high=50, default=_default(1.2, 2, "logarithmic"), streaks=OF_NOISE),
+    "grains_per_length": LineNumber(low=0.01, high=1e4, default=_default(1, 10, "logarithmic"), streaks=OF_NOISE),
+    "ramp_fraction": _number(0, 100, 1, OF_NOISE),
     "faint_coverage_fraction": _number(0, 0.99, 0),
     "faint_direction_deg": LineNumber(low=-STEEPEST_DEG, high=STEEPEST_DEG, default=_default(-10, 10)),
     "faint_level_codes": _number(0.1, 255, 13),
@@ -113,18 +122,20 @@ class LineKind:
             check_choice(name, tuple(LINE_NUMBERS), "name of a range of lines")
             drawn_from(value, name, LINE_NUMBERS[name])
 
-    def drawn(self, blend: str) -> dict[str, Drawn]:
+    def drawn(self, blend: str, streaks: str = DRAWN) -> dict[str, Drawn]:
         """Every number of a blend's recipe, in the order of LINE_NUMBERS: as given, or by default."""
         given = {name: drawn_from(value, name, LINE_NUMBERS[name]) for name, value in self.ranges.items()}
-        found = {name: given.get(name, number.default) for name, number in LINE_NUMBERS.items()}
-        return {
-            name: drawn for name, drawn in found.items() if drawn is not None and blend in LINE_NUMBERS[name].blends
+        found = {
+            name: given.get(name, number.default)
+            for name, number in LINE_NUMBERS.items()
+            if blend in number.blends and streaks in number.streaks
         }
+        return {name: drawn for name, drawn in found.items() if drawn is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineRain:
-    """Rain of lines in one or more kinds, blended by one of LINE_BLENDS.
+    """Rain of lines in one or more kinds, whose streaks are made by one of STREAKS and blended by one of LINE_BLENDS.
 
     `side_margin_px` is for kinds that leave out streaks at the picture's upper or lower edge: see LookAlike.
     """
@@ -133,10 +144,12 @@ class LineRain:
 
     kinds: tuple[LineKind, ...] = (LineKind(),)
     blend: str = "additive"
+    streaks: str = DRAWN
     side_margin_px: int | None = None
 
     def __post_init__(self) -> None:
         check_choice(self.blend, tuple(LINE_BLENDS), "lines.blend")
+        check_choice(self.streaks, tuple(STREAKS), "lines.streaks")
         if not self.kinds:
             raise InputError("lines.kinds must hold at least one kind, got none.")
         total = sum(kind.share_fraction for kind in self.kinds)
@@ -148,6 +161,9 @@ class LineRain:
             if self.blend not in LINE_NUMBERS[name].blends:
                 blends = " or ".join(LINE_NUMBERS[name].blends)
                 raise InputError(f"{name} must go with blend {blends}, got blend {self.blend}. Leave it out.")
+            if self.streaks not in LINE_NUMBERS[name].streaks:
+                made = " or ".join(LINE_NUMBERS[name].streaks)
+                raise InputError(f"{name} must go with streaks {made}, got streaks {self.streaks}. Leave it out.")
 
     @property
     def look_alike(self) -> LookAlike:
@@ -156,10 +172,14 @@ class LineRain:
         return LookAlike(
             title="lines by their numbers",
             blend=LINE_BLENDS[self.blend],
-            recipe="lines",
+            recipe=STREAKS[self.streaks],
             side_margin_px=self.side_margin_px,
             kinds=tuple(
-                Kind(title=kind.title, share_fraction=kind.share_fraction / total, ranges=kind.drawn(self.blend))
+                Kind(
+                    title=kind.title,
+                    share_fraction=kind.share_fraction / total,
+                    ranges=kind.drawn(self.blend, self.streaks),
+                )
                 for kind in self.kinds
             ),
         )

@@ -109,7 +109,7 @@ def test_a_report_shows_photographs_and_the_fit(fitted: Fit, tmp_path: Path, mon
     assert "not told by itself" in text
 
 
-def test_both_families_are_simulated_with_every_number_they_have(folders: tuple[Path, tuple[Path, ...]]) -> None:
+def test_every_family_is_simulated_with_every_number_they_have(folders: tuple[Path, tuple[Path, ...]]) -> None:
     rainy = tuple(survey_rainy(folders[0], 0))
     setting = Setting(rainy=rainy, backgrounds=folders[1], depths={}, camera=NOTHING_KNOWN, seed=0)
     for family, ranges in RANGES_OF.items():
@@ -120,6 +120,24 @@ def test_both_families_are_simulated_with_every_number_they_have(folders: tuple[
         again = simulate(setting, search, 5)
         np.testing.assert_array_equal(again[0], statistics)
         np.testing.assert_array_equal(again[1], numbers)
+
+
+def test_the_likeliest_of_three_families_is_chosen() -> None:
+    rng = np.random.default_rng(5)
+    middles = np.array([[0.0, 0.0], [6.0, 0.0], [0.0, 6.0]])
+    families = [Simulated(statistics=rng.normal(middle, 1, (60, 2)), numbers=np.zeros((60, 1))) for middle in middles]
+    for number, middle in enumerate(middles):
+        chosen, odds = choose(families, rng.normal(middle, 1, (12, 2)))
+        assert chosen == number
+        assert odds > 10
+    assert np.isnan(choose(families[:1], rng.normal(0, 1, (12, 2)))[1])
+
+
+def test_a_fit_of_noise_is_a_config_of_noise(folders: tuple[Path, tuple[Path, ...]]) -> None:
+    part = part_of_fit(fit(*folders, replace(SMALL, family="noise", pictures=(20,))))
+    assert part["lines"]["streaks"] == "noise"
+    (choice,) = build_config(DataConfig, {"photographs": "x", "presets": [part]}, "test").presets
+    assert choice.label.startswith("lines-")
 
 
 def test_exif_tells_exposure_and_field_of_view_and_what_is_given_goes_before_it(tmp_path: Path) -> None:

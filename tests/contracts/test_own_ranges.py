@@ -133,6 +133,18 @@ def test_screen_is_the_formula_of_screen_and_additive_that_of_adding(photographs
         np.testing.assert_array_equal(sample.veiled_srgb8, photo_srgb8)
 
 
+def test_noise_by_default_is_rain_that_follows_from_the_seed_and_hides_no_more_than_streaks(photographs: Path) -> None:
+    choice = PresetChoice(lines=LineRain(streaks="noise", kinds=(LineKind(ranges={"layer_count": 3}),)))
+    values: dict[str, Any] = {"data": {"photographs": str(photographs)}, "samples": 2, "mixture": (choice,)}
+    config, photo = build_config(GenerateConfig, values, "test"), survey(photographs)[0]
+    one, again, other = (make_sample(config, index, photo) for index in (0, 0, 1))
+    np.testing.assert_array_equal(one.rainy_srgb8, again.rainy_srgb8)
+    assert (one.rainy_srgb8 != other.rainy_srgb8).any()
+    assert 0.1 < one.parameters["coverage_fraction"] < 0.9
+    assert "width_px" not in one.parameters
+    np.testing.assert_array_equal(one.veiled_srgb8, one.clean_srgb8)
+
+
 def test_rain_by_its_ranges_can_be_trained_on(photographs: Path) -> None:
     mixture = yaml.safe_load(OWN_RAIN)["mixture"]
     data = build_config(DataConfig, {"photographs": str(photographs), "presets": mixture}, "test")
@@ -151,6 +163,7 @@ def test_digests_tell_ranges_apart_and_not_their_spelling() -> None:
 
     assert label(exposure_s=0.001) == label(exposure_s=[0.001, 0.001]) != label(exposure_s=0.002)
     lines = [PresetChoice(lines=LineRain(blend=blend)).label for blend in LINE_BLENDS]
+    lines += [PresetChoice(lines=LineRain(streaks="noise")).label]
     assert len(set(lines)) == len(lines)
     default = {"length_px": {"low": 20, "high": 60, "scale": "logarithmic"}}
     assert PresetChoice(lines=LineRain(kinds=(LineKind(ranges=default),))).label == lines[0]
@@ -193,6 +206,12 @@ def test_every_default_of_lines_lies_where_it_may() -> None:
             "{lines: {kinds: [{ranges: {level_codes: true}}]}}",
             r"level_codes must be a number or \[low, high\], got True",
         ),
+        ("{lines: {streaks: painted}}", "lines.streaks must be one of drawn, noise, got 'painted'"),
+        (
+            "{lines: {streaks: noise, kinds: [{ranges: {width_px: 2}}]}}",
+            "width_px must go with streaks drawn, got streaks noise. Leave it out",
+        ),
+        ("{lines: {kinds: [{ranges: {grain_px: 2}}]}}", "grain_px must go with streaks noise, got streaks drawn"),
         ("{lines: {kinds: [{ranges: {fog_per_m: 1}}]}}", "fog_per_m must go with blend raincityscapes, got blend addi"),
     ],
 )

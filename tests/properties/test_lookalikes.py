@@ -16,6 +16,7 @@ from rainsynth import measure
 from rainsynth.checks import InputError
 from rainsynth.display_blend import DISPLAY_BLENDS, blend_on_display
 from rainsynth.lookalikes import LOOKALIKES, Drawn, Kind, LookAlike, LookAlikeLayers, draw_look_alike
+from rainsynth.lookalikes.clipped_noise import NoiseStyle, noise_layer_codes
 from rainsynth.lookalikes.noise import motion_kernel
 from rainsynth.lookalikes.streaks import StreakStyle, layer_codes
 from rainsynth.pictures import read_photo
@@ -252,6 +253,63 @@ def test_motion_kernel_is_a_line_of_its_length_and_angle():
         assert angle_deg == pytest.approx(direction_deg, abs=0.1)
         # A line of length l has the variance l^2 / 12 along itself; the kernel reaches l - 1 px between pixel centres.
         assert moments[0] + moments[2] == pytest.approx(41**2 / 12, rel=0.05)
+
+
+# ------------------------------ clipped noise
+
+
+def noise_layer(seed: int = 3, **changed: float) -> np.ndarray:
+    numbers = {
+        "direction_deg": 8.0,
+        "length_px": 40.0,
+        "grain_px": 1.5,
+        "grains_per_length": 8.0,
+        "layer_coverage_fraction": 0.4,
+        "ramp_fraction": 1.0,
+        "level_codes": 80.0,
+    }
+    return noise_layer_codes(320, 480, NoiseStyle(**(numbers | changed)), np.random.default_rng(seed))
+
+
+@given(st.floats(0.05, 0.8), st.floats(0, 3), st.floats(10, 160), st.integers(0, 2**40))
+def test_clipped_noise_covers_what_its_style_says_up_to_its_level(coverage, ramp_fraction, level_codes, seed):
+    layer = noise_layer(seed, layer_coverage_fraction=coverage, ramp_fraction=ramp_fraction, level_codes=level_codes)
+    assert np.mean(layer > 0) == pytest.approx(coverage, abs=0.01)
+    assert layer.min() == 0
+    assert layer.max() == pytest.approx(level_codes, rel=1e-5) or ramp_fraction > 1
+    # The brightest 15 % of what is covered are flat with a ramp of 1, nearly all of it with a ramp of 0.
+    flat_fraction = np.mean(layer[layer > 0] > 0.999 * level_codes)
+    if ramp_fraction <= 1:
+        assert flat_fraction >= 0.14
+    if ramp_fraction == 0:
+        assert flat_fraction > 0.99
+
+
+def test_clipped_noise_lies_along_its_direction_and_is_longer_and_wider_as_its_style_says():
+    directions, lengths, widths = {}, {}, {}
+    for name, changed in {"plain": {}, "long": {"length_px": 80.0}, "coarse": {"grain_px": 3.0}}.items():
+        correlation = measure.autocorrelation(noise_layer(**changed))
+        directions[name] = measure.main_direction_deg(measure.direction_profile(correlation))
+        lengths[name] = measure.length_px(correlation, directions[name])
+        widths[name] = measure.width_px(correlation, directions[name])
+    assert directions == pytest.approx(dict.fromkeys(directions, 8), abs=1)
+    assert 1.4 < lengths["long"] / lengths["plain"] < 2.5
+    assert 1.4 < widths["coarse"] / widths["plain"] < 2.5
+
+
+def test_few_grains_make_streaks_one_by_one_each_as_long_as_the_blur():
+    layer = noise_layer(direction_deg=0.0, grain_px=2.0, grains_per_length=0.02, ramp_fraction=0.0)
+    labels, _ = ndimage.label(layer > 0)
+    heights_px = [rows.stop - rows.start for rows, _ in ndimage.find_objects(labels)]
+    inside = [height for height in heights_px if height > 20]  # neither cut by the picture's edge nor a ringing corner
+    assert len(inside) > 20
+    assert np.median(inside) == pytest.approx(40, abs=3)
+
+
+def test_grains_left_out_beyond_an_edge_leave_it_dark():
+    rows = (noise_layer(direction_deg=0.0, inside_bottom_fraction=1.0) > 0).mean(axis=1)
+    assert rows[-1] < 0.6 * rows[:250].mean()
+    assert rows[0] > 0.6 * rows[:250].mean()
 
 
 # ------------------------------ veil

@@ -1,0 +1,95 @@
+"""Streaks as they are made in a picture editor: grains of noise, blurred along a line, contrast raised until it clips.
+
+What lies below a threshold turns black, what lies far enough above it flat; layers add up. Streaks are then flat
+patches with steps at their edges and cut ends, as in Rain100H, and not lines of a width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import Float
+
+from rainsynth.lookalikes.noise import motion_kernel
+from rainsynth.lookalikes.streaks import STEEPEST_DEG, faint_style, layer_codes
+
+DIMMEST_GRAIN = 0.4  # choice: grains are of a brightness between this and 1, evenly
+BRIGHT_FRACTION = 0.15  # choice: of what is covered; the level that these exceed is where a ramp of 1 ends
+STEEPEST_RAMP = 1e-4  # of that level: keeps the quotient of a step finite
+SPARE_PX = 2  # of noise beyond the reach of the blur, for enlarging it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoiseStyle:
+    """One layer of clipped noise.
+
+    `grain_px` is the side of a grain, of which `grains_per_length` lie, on average, under the blur of `length_px`: few
+    make streaks one by one, each of that length, many a noise without a scale of its own. `layer_coverage_fraction` of
+    the picture lies above the threshold, if so much is lit at all. Above it the layer rises evenly to `level_codes`,
+    over `ramp_fraction` of the way to what the brightest 15 % of that reach, and is flat beyond.
+    `inside_top_fraction` of the grains that lie above the picture are left out, and so for below: makers blur noise
+    that ends at the edge, and their layers dim towards it.
+    """
+
+    direction_deg: float
+    length_px: float
+    grain_px: float
+    grains_per_length: float
+    layer_coverage_fraction: float
+    ramp_fraction: float
+    level_codes: float
+    inside_top_fraction: float = 0.0
+    inside_bottom_fraction: float = 0.0
+
+
+def summed_noise_codes(
+    height_px: int, width_px: int, drawn: Mapping[str, Any], rng: np.random.Generator
+) -> Float[np.ndarray, "h w"]:
+    """Streaks of one picture, float32 [codes], from numbers by name: fields of `NoiseStyle`, and how layers differ.
+
+    Layers, their directions and levels, and the faint layer of drawn streaks: as in `streaks.summed_layers_codes`.
+    """
+    style = NoiseStyle(**{field.name: drawn[field.name] for field in fields(NoiseStyle) if field.name in drawn})
+    total = np.zeros((height_px, width_px), dtype=np.float32)
+    for number in range(drawn["layer_count"]):
+        direction_deg = drawn.get("crossing_deg", style.direction_deg) if number % 2 else style.direction_deg
+        direction_deg += drawn["layer_scatter_deg"] * rng.standard_normal()
+        layer_style = replace(
+            style,
+            direction_deg=float(np.clip(direction_deg, -STEEPEST_DEG, STEEPEST_DEG)),
+            level_codes=style.level_codes * float(np.exp(drawn["layer_level_log_sd"] * rng.standard_normal())),
+        )
+        total += noise_layer_codes(height_px, width_px, layer_style, rng)
+    if drawn["faint_coverage_fraction"] > 0:
+        total += layer_codes(height_px, width_px, faint_style(drawn), rng)
+    return total
+
+
+def noise_layer_codes(
+    height_px: int, width_px: int, style: NoiseStyle, rng: np.random.Generator
+) -> Float[np.ndarray, "h w"]:
+    """One layer, float32 [codes], 0 to `level_codes`. Thresholds are of the picture itself, as an editor's are."""
+    margin_px = int(np.ceil(0.5 * style.length_px)) + SPARE_PX
+    sides_px = (height_px + 2 * margin_px, width_px + 2 * margin_px)
+    cells = tuple(int(np.ceil(side / style.grain_px)) for side in sides_px)
+    lit_fraction = min(style.grains_per_length * style.grain_px / style.length_px, 1.0)
+    row_px = (np.arange(cells[0]) + 0.5) * sides_px[0] / cells[0] - margin_px
+    kept_fraction = np.where(row_px < 0, 1 - style.inside_top_fraction, 1.0)
+    kept_fraction[row_px > height_px] = 1 - style.inside_bottom_fraction
+    lit = rng.random(cells) < lit_fraction * kept_fraction[:, None]
+    noise = (lit * rng.uniform(DIMMEST_GRAIN, 1, cells)).astype(np.float32)
+    noise = cv2.resize(noise, sides_px[::-1], interpolation=cv2.INTER_CUBIC)
+    kernel = motion_kernel(style.length_px, style.direction_deg)
+    blurred = cv2.filter2D(noise, cv2.CV_32F, kernel, borderType=cv2.BORDER_CONSTANT)
+    seen = blurred[margin_px : margin_px + height_px, margin_px : margin_px + width_px]
+    covered = style.layer_coverage_fraction
+    threshold, bright = np.quantile(seen, [1 - covered, 1 - BRIGHT_FRACTION * covered])
+    threshold = max(float(threshold), 0.0)
+    ramp = max(style.ramp_fraction * (float(bright) - threshold), STEEPEST_RAMP * max(float(bright), STEEPEST_RAMP))
+    return (np.float32(style.level_codes) * np.clip((seen - np.float32(threshold)) / np.float32(ramp), 0, 1)).astype(
+        np.float32
+    )
