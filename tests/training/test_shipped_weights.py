@@ -15,6 +15,7 @@ MOST_WEIGHTS, MOST_BYTES = 2_000_000, 4_000_000
 # What each must gain on one picture [dB], by preset; less where it has not learned from that rain.
 GAINS_DB = {
     "mspfn-small": {"violent": 1.0, "rain100l": 3.0, "rain100h": 8.0},
+    "mspfn-quick": {"violent": 0.8, "rain100l": 3.0, "rain100h": 8.0},
     "mspfn-realtime": {"violent": 0.5, "rain100l": 3.0, "rain100h": 8.0},
     "mspfn-any-rain": {"violent": 0.1, "rain100l": 3.0, "rain100h": 6.0},
     "mspfn-any-rain-deep": {"violent": 0.0, "rain100l": 3.0, "rain100h": 6.0},
