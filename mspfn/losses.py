@@ -23,6 +23,7 @@ SSIM_WINDOW_PX = 11
 SSIM_SIGMA_PX = 1.5
 SSIM_C1 = 0.01**2
 SSIM_C2 = 0.03**2
+SSIM_SHARE = 0.84  # of structure beside L1: Zhao et al. (2017), doi:10.1109/TCI.2016.2644865, "Mix", for MS-SSIM
 
 PictureLoss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
@@ -77,6 +78,15 @@ def structural_dissimilarity(derained: Tensor, target: Tensor, weight: Tensor | 
     return weighted_mean(1 - numerator / denominator, inside)
 
 
+def structural_dissimilarity_l1(derained: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    """0.84 (1 - SSIM) + 0.16 L1, the mixture of Zhao et al. (2017) with one scale of SSIM; from 11 px a side.
+
+    SSIM by itself hardly minds a brightness that is off everywhere; L1 does.
+    """
+    structure = structural_dissimilarity(derained, target, weight)
+    return SSIM_SHARE * structure + (1 - SSIM_SHARE) * l1(derained, target, weight)
+
+
 def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:
     """Mean of `values` times `weight`, over all pixels."""
     return values.mean() if weight is None else (values * weight).mean()
@@ -109,5 +119,6 @@ PICTURE_LOSSES: dict[str, PictureLoss] = {
     "charbonnier-edge": charbonnier_edge,
     "psnr": negative_psnr,
     "ssim": structural_dissimilarity,
+    "ssim-l1": structural_dissimilarity_l1,
 }
-SMALLEST_PX = {"ssim": SSIM_WINDOW_PX}  # losses that need pictures of some size
+SMALLEST_PX = {"ssim": SSIM_WINDOW_PX, "ssim-l1": SSIM_WINDOW_PX}  # losses that need pictures of some size

@@ -95,6 +95,12 @@ def test_ssim_loss_gives_a_window_the_weight_of_the_pixel_in_its_middle():
     assert evaluate("ssim", weight=middle) == pytest.approx(alone / windows, rel=1e-9)
 
 
+def test_ssim_l1_is_the_mixture_of_zhao_et_al_and_minds_a_brightness_that_is_off_everywhere():
+    assert evaluate("ssim-l1") == pytest.approx(0.84 * evaluate("ssim") + 0.16 * evaluate("l1"), rel=1e-12)
+    brighter, target = TARGET / 2 + 0.41, TARGET / 2 + 0.4
+    assert evaluate("ssim-l1", brighter, target) > 5 * 0.84 * evaluate("ssim", brighter, target)
+
+
 @pytest.mark.parametrize("name", PICTURE_LOSSES)
 def test_gradients_are_those_of_finite_differences(name):
     torch.manual_seed(0)
