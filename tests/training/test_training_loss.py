@@ -109,7 +109,10 @@ def config_with(loss, network="mspfn-tiny", **data):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: LossConfig(name="l7"), "loss must be one of l1, mse, charbonnier, charbonnier-edge, psnr, ssim, ssim-l1, got"),
+        (
+            lambda: LossConfig(name="l7"),
+            "loss must be one of l1, mse, charbonnier, charbonnier-edge, psnr, ssim, ssim-l1, got",
+        ),
         (lambda: LossConfig(no_harm_weight=-1), "loss.no_harm_weight must be between 0"),
         (lambda: config_with("l7"), "loss must be one of"),
         (lambda: config_with(LossConfig(stages_weight=1)), "loss.stages_weight must be 0 for a network that does not"),
