@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import mean, median
 
@@ -29,12 +30,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mspfn import build_network, derain, derain_batch, load_weights
+from mspfn.checkpoint import BUNDLED_WEIGHTS
 from mspfn.inference import inference_precision
 from mspfn.lean import without_dead_weights
 from mspfn.networks import MSPFN, NETWORKS
 from mspfn.networks.blocks import FORGET_BIAS, LSTMCell
 from mspfn.pair_folder import PairFolder
 from mspfn.pixels import codes_of, unit_pictures
+from pipelines.verbs.networks import DEFAULT_WEIGHTS
 from rainsynth.checks import InputError
 from rainsynth.metrics import psnr_y
 
@@ -147,6 +150,17 @@ def sizes() -> None:
         print(f"  {name:26} {one[name]:7.2f} s {two[name]:10.2f} s")
 
 
+def bundled() -> None:
+    """Seconds of all weights that come with the package at 320x480, one thread, beside mspfn-small's."""
+    photo = noise(*PICTURE_PX)
+    networks = {path.stem: load_weights(path) for path in sorted(BUNDLED_WEIGHTS.glob("*.pt"))}
+    runs = {name: partial(derain, photo, network) for name, network in networks.items()}
+    seconds = alternating_s(runs, time.process_time)
+    print(f"\nbundled weights, {PICTURE_PX[0]}x{PICTURE_PX[1]}, one thread, {precision('cpu')}     mspfn-small / this")
+    for name, taken_s in seconds.items():
+        print(f"  {name:26} {taken_s:7.2f} s {seconds[DEFAULT_WEIGHTS] / taken_s:10.2f}")
+
+
 def real_time() -> None:
     """Frames a second, by the clock, of the size for real time beside mspfn-tiny."""
     frame = noise(*FRAME_PX)
@@ -224,7 +238,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=Path, help="folder of pairs for the PSNR")
     parser.add_argument("--pictures", type=int, default=3, help="how many of the pairs")
     parser.add_argument(
-        "--only", choices=("published", "sizes", "realtime", "large", "gpu"), help="one table instead of all"
+        "--only", choices=("published", "sizes", "weights", "realtime", "large", "gpu"), help="one table instead of all"
     )
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -232,6 +246,7 @@ def main() -> None:
     tables: dict[str, Run] = {
         "published": lambda: against_published(network),
         "sizes": sizes,
+        "weights": bundled,
         "realtime": real_time,
         "large": large_pictures,
         "gpu": on_gpu,

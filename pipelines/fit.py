@@ -47,7 +47,8 @@ WIDER = 1.3  # choice: the search goes on so much wider than what was found, or 
 NARROWEST_SHARE = 0.12  # of a number's whole range: no search is narrower
 TOLD_SHARE = 0.15  # choice: of a number's whole range, that half a 90 % interval may be
 WHOLE_OF_FINDINGS = 3.0  # choice: what follows in a picture is looked for over a factor of e^3 = 20
-FIRST_ROUNDS, LATER_ROUNDS = (0, 1, 100), 2  # numbers of the first round of each family, and of those after it
+FIRST_ROUNDS = (0, 1, 100)  # numbers of the families' first rounds, which seed them, as the families are tried
+LATER_ROUNDS = 2  # number of the round after those, and so on
 EVEN_SD = 12**-0.5  # standard deviation of what is spread evenly over 1
 
 

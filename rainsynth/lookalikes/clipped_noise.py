@@ -15,11 +15,11 @@ import numpy as np
 from jaxtyping import Float
 
 from rainsynth.lookalikes.noise import motion_kernel
-from rainsynth.lookalikes.streaks import STEEPEST_DEG, faint_style, layer_codes
+from rainsynth.lookalikes.streaks import STEEPEST_DEG, faint_layer_codes, layer_direction_deg, layer_gain
 
 DIMMEST_GRAIN = 0.4  # choice: grains are of a brightness between this and 1, evenly
 BRIGHT_FRACTION = 0.15  # choice: of what is covered; the level that these exceed is where a ramp of 1 ends
-STEEPEST_RAMP = 1e-4  # of that level: keeps the quotient of a step finite
+STEEPEST_RAMP = 1e-5  # of a grain's brightness: keeps the quotient of a step finite
 SPARE_PX = 2  # of noise beyond the reach of the blur, for enlarging it
 
 
@@ -27,12 +27,12 @@ SPARE_PX = 2  # of noise beyond the reach of the blur, for enlarging it
 class NoiseStyle:
     """One layer of clipped noise.
 
-    `grain_px` is the side of a grain, of which `grains_per_length` lie, on average, under the blur of `length_px`: few
-    make streaks one by one, each of that length, many a noise without a scale of its own. `layer_coverage_fraction` of
-    the picture lies above the threshold, if so much is lit at all. Above it the layer rises evenly to `level_codes`,
-    over `ramp_fraction` of the way to what the brightest 15 % of that reach, and is flat beyond.
-    `inside_top_fraction` of the grains that lie above the picture are left out, and so for below: makers blur noise
-    that ends at the edge, and their layers dim towards it.
+    `grain_px` is the side of a grain, of which `grains_per_length` lie, on average, under the blur of `length_px`, no
+    more than fit there: few make streaks one by one, each of that length, many a noise without a scale of its own.
+    `layer_coverage_fraction` of the picture lies above the threshold, if so much is lit at all. Above it the layer
+    rises evenly to `level_codes`, over `ramp_fraction` of the way to what the brightest 15 % of that reach, and is flat
+    beyond. `inside_top_fraction` of the grains that lie above the picture are left out, and so for below: makers blur
+    noise that ends at the edge, and their layers dim towards it.
     """
 
     direction_deg: float
@@ -56,17 +56,13 @@ def summed_noise_codes(
     style = NoiseStyle(**{field.name: drawn[field.name] for field in fields(NoiseStyle) if field.name in drawn})
     total = np.zeros((height_px, width_px), dtype=np.float32)
     for number in range(drawn["layer_count"]):
-        direction_deg = drawn.get("crossing_deg", style.direction_deg) if number % 2 else style.direction_deg
-        direction_deg += drawn["layer_scatter_deg"] * rng.standard_normal()
         layer_style = replace(
             style,
-            direction_deg=float(np.clip(direction_deg, -STEEPEST_DEG, STEEPEST_DEG)),
-            level_codes=style.level_codes * float(np.exp(drawn["layer_level_log_sd"] * rng.standard_normal())),
+            direction_deg=float(np.clip(layer_direction_deg(drawn, number, rng), -STEEPEST_DEG, STEEPEST_DEG)),
+            level_codes=style.level_codes * layer_gain(drawn, rng),
         )
         total += noise_layer_codes(height_px, width_px, layer_style, rng)
-    if drawn["faint_coverage_fraction"] > 0:
-        total += layer_codes(height_px, width_px, faint_style(drawn), rng)
-    return total
+    return total + faint_layer_codes(height_px, width_px, drawn, rng)
 
 
 def noise_layer_codes(
@@ -87,9 +83,6 @@ def noise_layer_codes(
     blurred = cv2.filter2D(noise, cv2.CV_32F, kernel, borderType=cv2.BORDER_CONSTANT)
     seen = blurred[margin_px : margin_px + height_px, margin_px : margin_px + width_px]
     covered = style.layer_coverage_fraction
-    threshold, bright = np.quantile(seen, [1 - covered, 1 - BRIGHT_FRACTION * covered])
-    threshold = max(float(threshold), 0.0)
-    ramp = max(style.ramp_fraction * (float(bright) - threshold), STEEPEST_RAMP * max(float(bright), STEEPEST_RAMP))
-    return (np.float32(style.level_codes) * np.clip((seen - np.float32(threshold)) / np.float32(ramp), 0, 1)).astype(
-        np.float32
-    )
+    threshold, bright = np.maximum(np.quantile(seen, [1 - covered, 1 - BRIGHT_FRACTION * covered]), 0).tolist()
+    ramp = max(style.ramp_fraction * (bright - threshold), STEEPEST_RAMP)
+    return style.level_codes * np.clip((seen - threshold) / ramp, 0, 1)

@@ -122,8 +122,8 @@ class LineKind:
             check_choice(name, tuple(LINE_NUMBERS), "name of a range of lines")
             drawn_from(value, name, LINE_NUMBERS[name])
 
-    def drawn(self, blend: str, streaks: str = DRAWN) -> dict[str, Drawn]:
-        """Every number of a blend's recipe, in the order of LINE_NUMBERS: as given, or by default."""
+    def drawn(self, blend: str, streaks: str) -> dict[str, Drawn]:
+        """Every number that a blend and streaks have, in the order of LINE_NUMBERS: as given, or by default."""
         given = {name: drawn_from(value, name, LINE_NUMBERS[name]) for name, value in self.ranges.items()}
         found = {
             name: given.get(name, number.default)

@@ -55,25 +55,41 @@ def summed_layers_codes(
 ) -> Float[np.ndarray, "h w"]:
     """Streaks of one picture, float32 [codes], from numbers by name: fields of `StreakStyle`, and how layers differ.
 
-    `layer_count` layers; every second one has the direction `crossing_deg`. Directions of layers scatter by
-    `layer_scatter_deg`, their levels by `layer_level_log_sd`. `faint_coverage_fraction` adds a soft layer of lower
-    level in a direction of its own.
+    `layer_count` layers: see `layer_direction_deg` and `layer_gain`. `faint_coverage_fraction` adds a soft layer of
+    lower level in a direction of its own.
     """
     style = StreakStyle(**{field.name: drawn[field.name] for field in fields(StreakStyle) if field.name in drawn})
     total = np.zeros((height_px, width_px), dtype=np.float32)
     for number in range(drawn.get("layer_count", 1)):
-        direction_deg = drawn.get("crossing_deg", style.direction_deg) if number % 2 else style.direction_deg
-        gain = float(np.exp(drawn.get("layer_level_log_sd", 0) * rng.standard_normal()))
+        gain = layer_gain(drawn, rng)
         layer_style = replace(
             style,
-            direction_deg=direction_deg + drawn.get("layer_scatter_deg", 0) * rng.standard_normal(),
+            direction_deg=layer_direction_deg(drawn, number, rng),
             level_codes=gain * style.level_codes,
             highest_level_codes=gain * style.highest_level_codes,
         )
         total += layer_codes(height_px, width_px, layer_style, rng)
+    return total + faint_layer_codes(height_px, width_px, drawn, rng)
+
+
+def layer_direction_deg(drawn: Mapping[str, Any], number: int, rng: np.random.Generator) -> float:
+    """Direction of the layer `number`: every second one has `crossing_deg`, and all scatter by `layer_scatter_deg`."""
+    direction_deg = drawn.get("crossing_deg", drawn["direction_deg"]) if number % 2 else drawn["direction_deg"]
+    return float(direction_deg + drawn.get("layer_scatter_deg", 0) * rng.standard_normal())
+
+
+def layer_gain(drawn: Mapping[str, Any], rng: np.random.Generator) -> float:
+    """By how much a layer is brighter than the median one: log-normal, with `layer_level_log_sd`."""
+    return float(np.exp(drawn.get("layer_level_log_sd", 0) * rng.standard_normal()))
+
+
+def faint_layer_codes(
+    height_px: int, width_px: int, drawn: Mapping[str, Any], rng: np.random.Generator
+) -> Float[np.ndarray, "h w"]:
+    """The soft layer of lower level, float32 [codes]; nothing where `faint_coverage_fraction` is 0."""
     if drawn.get("faint_coverage_fraction", 0) > 0:
-        total += layer_codes(height_px, width_px, faint_style(drawn), rng)
-    return total
+        return layer_codes(height_px, width_px, faint_style(drawn), rng)
+    return np.zeros((height_px, width_px), dtype=np.float32)
 
 
 def faint_style(drawn: Mapping[str, Any]) -> StreakStyle:
