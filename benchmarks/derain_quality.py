@@ -1,4 +1,4 @@
-"""What tiles, local means and the eight ways cost or gain, beside the same network on the whole picture.
+"""What tiles, local means, mirror images and the eight ways cost or gain, beside the same network on the whole picture.
 
     python benchmarks/derain_quality.py WEIGHTS PAIRS [PICTURES]
 
@@ -33,6 +33,7 @@ WAYS: dict[str, dict[str, Any]] = {
     f"tiles of {TILE_PX} px": {"tile_px": TILE_PX, "overlap_px": OVERLAP_PX},
     f"tiles of {SMALL_TILE_PX} px": {"tile_px": SMALL_TILE_PX, "overlap_px": OVERLAP_PX},
     **{f"local mean of {size} px": {"local_mean_px": size} for size in WINDOWS_PX},
+    "mirrored": {"mirrored": True},
     "eight ways": {"ensemble": True},
 }
 

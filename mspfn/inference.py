@@ -13,7 +13,7 @@ from torch import nn
 from mspfn.local_mean import with_local_mean
 from mspfn.picture_precision import with_picture_layers_in_float32
 from mspfn.pixels import Photo, Photos, check_codes, codes_of, unit_pictures
-from mspfn.self_ensemble import eight_way_mean
+from mspfn.self_ensemble import QUARTER_TURNS, UPRIGHT, mean_of_views
 from mspfn.shared_mean import with_shared_means
 from mspfn.tiles import Restore, Tiling, restore_in_tiles
 from rainsynth.checks import InputError
@@ -28,6 +28,7 @@ def derain(
     *,
     tile_px: int | None = None,
     overlap_px: int = 32,
+    mirrored: bool = False,
     ensemble: bool = False,
     local_mean_px: int | None = None,
 ) -> Photo:
@@ -37,8 +38,10 @@ def derain(
                     1.5 megapixels, tiles of 512 px above. Channel attention takes means that a first pass over the
                     tiles gathers (`mspfn.shared_mean`): tiles then agree with the whole, at twice the work.
     overlap_px      what neighbouring tiles share and blend linearly, multiple of 8
+    mirrored        mean with what comes of the picture's mirror image, at twice the work: 0.1 to 0.2 dB better with
+                    the bundled weights (`mspfn.self_ensemble`)
     ensemble        mean over eight flips and turns of the picture, at eight times the work, for a network that was
-                    trained on turned pictures; others do worse with it (`mspfn.self_ensemble`)
+                    trained on turned pictures; others do worse with it. It mirrors, too
     local_mean_px   side of the window over which channel attention takes its means, such as the patch of training;
                     None: the whole picture, as published. Tiles need one pass with it (`mspfn.local_mean`)
 
@@ -51,6 +54,7 @@ def derain(
         network,
         tile_px=tile_px,
         overlap_px=overlap_px,
+        mirrored=mirrored,
         ensemble=ensemble,
         local_mean_px=local_mean_px,
     )[0]
@@ -62,6 +66,7 @@ def derain_batch(
     *,
     tile_px: int | None = None,
     overlap_px: int = 32,
+    mirrored: bool = False,
     ensemble: bool = False,
     local_mean_px: int | None = None,
 ) -> Photos:
@@ -81,10 +86,13 @@ def derain_batch(
     height_px, width_px = photos.shape[1:3]
     whole = tile_px is None and height_px * width_px <= WHOLE_PICTURE_PX
     restore = whole_restorer(network, device) if whole else tile_restorer(network, device, tiling)
-    derained = np.empty_like(photos, order="C")
+    derained, several = np.empty_like(photos, order="C"), mirrored or ensemble
     with inference(network, device):
         for part in parts(len(photos), at_once(height_px * width_px, device)):
-            pictures = eight_way_mean(photos[part], restore) if ensemble else restore(photos[part])
+            seen = photos[part]
+            pictures = (
+                mean_of_views(seen, restore, QUARTER_TURNS if ensemble else UPRIGHT) if several else restore(seen)
+            )
             if not torch.isfinite(pictures).all():
                 raise InputError("network output must be finite, got NaN or infinity. Did its training diverge?")
             derained[part] = codes_of(pictures, photos.dtype)

@@ -42,6 +42,7 @@ def load_derainer(
     device: str = "auto",
     tile_px: int | None = None,
     overlap_px: int = 32,
+    mirrored: bool = False,
     ensemble: bool = False,
     local_mean_px: int | None = None,
 ) -> Derainer:
@@ -56,7 +57,13 @@ def load_derainer(
         raise InputError("--device must be one that PyTorch finds here, got cuda. --device cpu always works.")
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     network = load_weights(weights).to(chosen)
-    options = {"tile_px": tile_px, "overlap_px": overlap_px, "ensemble": ensemble, "local_mean_px": local_mean_px}
+    options = {
+        "tile_px": tile_px,
+        "overlap_px": overlap_px,
+        "mirrored": mirrored,
+        "ensemble": ensemble,
+        "local_mean_px": local_mean_px,
+    }
 
     def restore(pictures: np.ndarray) -> np.ndarray:
         return derain_batch(pictures, network, **options)  # type: ignore[arg-type]

@@ -28,8 +28,8 @@ from pipelines.fit_families import (
     with_spread,
 )
 from pipelines.fit_pictures import Rainy, survey_rainy
-from pipelines.fit_rounds import Crew, Depths, Search, Setting, Simulated, crew_of, simulate_round
-from pipelines.fit_statistics import picture_statistics, telling
+from pipelines.fit_rounds import Crew, Depths, Search, Setting, Simulated, crew_of, simulate_round, statistics_of
+from pipelines.fit_statistics import NETWORK, network_of, telling
 from pipelines.progress import progress
 from rainsynth.checks import InputError, check_choice, check_count
 from rainsynth.measure.population import Population, Regression, interval_sds, population, regress
@@ -54,9 +54,13 @@ EVEN_SD = 12**-0.5  # standard deviation of what is spread evenly over 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitOptions:
-    """How to fit. `family` "auto" decides between lines and physical rain; `camera` goes before EXIF."""
+    """How to fit. `family` "auto" decides between them; `camera` goes before EXIF.
+
+    `network` names the weights, of the package or of a file, that see the streaks in all pictures alike.
+    """
 
     family: str = AUTO
+    network: str = NETWORK
     camera: KnownCamera = NOTHING_KNOWN
     seed: int = 0
     workers: int = 1
@@ -123,10 +127,13 @@ def fit(
     `depth_of` gives a photograph's depth [m], a map or a number, where it is known. The result follows from the
     photographs, the backgrounds and the options but for `workers`.
     """
+    network_of(options.network)  # weights that cannot be read are told before anything is simulated
     rainy = tuple(survey_rainy(photographs, options.seed))
     depths: Depths = {} if depth_of is None else {one.path: depth_of(one) for one in rainy}  # type: ignore[misc]
     camera = camera_of(options.camera, (one.path for one in rainy))
-    setting = Setting(rainy=rainy, backgrounds=backgrounds, depths=depths, camera=camera, seed=options.seed)
+    setting = Setting(
+        rainy=rainy, backgrounds=backgrounds, depths=depths, camera=camera, seed=options.seed, network=options.network
+    )
     centre_deg, reach_deg = directions_of(rainy)
     families = (PHYSICAL,) if options.camera.ends() else FAMILIES
     families = families if options.family == AUTO else (options.family,)
@@ -139,7 +146,7 @@ def fit(
             simulate_round(setting, search, number, options.pictures[0], crew, advance)
             for number, search in zip(FIRST_ROUNDS, searches, strict=False)
         ]
-        observed = observe(rainy, searches[0])
+        observed = observe(setting, searches[0])
         chosen, odds = choose(firsts, observed)
         return narrow(setting, searches[chosen], firsts[chosen], options, crew, advance, odds)
 
@@ -171,9 +178,9 @@ def first_search(family: str, camera: KnownCamera, centre_deg: float, reach_deg:
     return Search(family=family, ranges=ranges, centre_deg=centre_deg, reach_deg=reach_deg)
 
 
-def observe(rainy: tuple[Rainy, ...], search: Search) -> Float[np.ndarray, "n s"]:
+def observe(setting: Setting, search: Search) -> Float[np.ndarray, "n s"]:
     """Statistics of the rainy photographs."""
-    return np.array([as_row(picture_statistics(one.seen(), search.centre_deg, search.reach_deg)) for one in rainy])
+    return np.array([as_row(statistics_of(setting, search, one.seen())) for one in setting.rainy])
 
 
 def choose(firsts: list[Simulated], observed: Float[np.ndarray, "n s"]) -> tuple[int, float]:
@@ -224,10 +231,10 @@ def narrow(
     whole, simulated, screen = search.ranges, [first], float("nan")
     names = (*search.ranges, *FINDINGS_OF[search.family])
     free = np.arange(len(names)) < len(search.ranges)
-    statistic_names = tuple(picture_statistics(setting.rainy[0].seen(), search.centre_deg, search.reach_deg))
+    statistic_names = tuple(statistics_of(setting, search, setting.rainy[0].seen()))
     used = telling(search.family, statistic_names)
     for number in range(len(options.pictures)):
-        observed = observe(setting.rainy, search)
+        observed = observe(setting, search)
         latest = [within(one, search) for one in simulated[-2:]]
         regression = told_by(latest, used)
         found = population(regression, observed[:, used], free, len(setting.backgrounds))

@@ -6,17 +6,19 @@ from typing import Any
 
 import numpy as np
 import yaml
+from jaxtyping import Float
 
 from pipelines.config import build_config
 from pipelines.fit import Fit
 from pipelines.fit_camera import camera_line
-from pipelines.fit_families import BASE_PRESET, NOISE, PHYSICAL, SCREEN, STREAKS_OF, Number
+from pipelines.fit_families import BASE_PRESET, NOISE, PHYSICAL, SCREEN, STREAKS_OF, Number, whole_layers
+from pipelines.fit_kinds import numbers_by_photograph
 from pipelines.generate_config import GenerateConfig
 from rainsynth.preset_choice import PresetChoice
 
 FINDING = Number(low=1e-9, high=1e9, scale="logarithmic")  # what follows in a picture has no limits of its own
-NORMAL_90 = 1.645  # standard deviations that a 90 % interval of a normal error reaches
 EVEN_REACH = 3**0.5  # what is spread evenly reaches so many standard deviations from its mean
+NORMAL_90 = 1.645  # standard deviations that a 90 % interval of a normal error reaches
 UNTOUCHED_SHARE = 0.9  # a number whose mean is no better known than this keeps its range
 DIGITS = 4
 UNDECIDED = 0.1  # choice: a blend nearer than this to halfway between both is hardly told
@@ -29,15 +31,30 @@ Range = list[float]
 
 
 def part_of_fit(fit: Fit) -> dict[str, Any]:
-    """The part of a mixture that rains as the photographs do, as it stands in a config."""
-    ranges = {name: range_of(fit, name) for name in fit.search.ranges if name != SCREEN}
+    """The part of a mixture that rains as the photographs do, as it stands in a config.
+
+    Rain on display codes is of a kind for each photograph, physical rain of one range of each number.
+    """
     if fit.search.family == PHYSICAL:
-        return {"preset": BASE_PRESET, "ranges": ranges}
-    low, high = ranges["layer_count"]
-    ranges["layer_count"] = [max(round(low), 1), max(round(high), 1)]
-    scaled = {name: _scaled(fit, name, ends) for name, ends in ranges.items()}
+        return {"preset": BASE_PRESET, "ranges": {name: range_of(fit, name) for name in fit.search.ranges}}
     made = {"streaks": STREAKS_OF[NOISE]} if fit.search.family == NOISE else {}
-    return {"lines": {"blend": fit.blend, **made, "kinds": [{"title": "fitted", "ranges": scaled}]}}
+    found = numbers_by_photograph(fit)
+    share = 1 / len(found)
+    kinds = [
+        {"title": f"as {photograph}", "share_fraction": share, "ranges": line_numbers(fit, numbers)}
+        for photograph, numbers in found
+    ]
+    return {"lines": {"blend": fit.blend, **made, "kinds": kinds}}
+
+
+def line_numbers(fit: Fit, numbers: Float[np.ndarray, "q"]) -> dict[str, float]:
+    """Numbers of one kind of lines or noise, as they stand in a config."""
+    found = {
+        name: _rounded(fit.whole[name].from_scale(numbers[fit.place(name)]))
+        for name in fit.search.ranges
+        if name != SCREEN
+    }
+    return found | {"layer_count": whole_layers(found["layer_count"])}
 
 
 def choice_of_fit(fit: Fit) -> PresetChoice:
@@ -143,12 +160,6 @@ def combinations(fit: Fit) -> list[str]:
 
 def _open(fit: Fit, name: str) -> bool:
     return name != SCREEN and fit.whole[name].low < fit.whole[name].high
-
-
-def _scaled(fit: Fit, name: str, ends: Range) -> Any:
-    if fit.whole[name].scale == "logarithmic":
-        return {"low": ends[0], "high": ends[1], "scale": "logarithmic"}
-    return ends
 
 
 def _rounded(value: float) -> float:

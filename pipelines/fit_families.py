@@ -142,8 +142,12 @@ FINDINGS_OF = {LINES: LINE_FINDINGS, PHYSICAL: PHYSICAL_FINDINGS, NOISE: LINE_FI
 def line_kind(numbers: Mapping[str, float]) -> LineKind:
     """Lines, or noise, with these numbers; those of the fit that are none of lines' own are read elsewhere."""
     ranges: dict[str, Any] = {name: value for name, value in numbers.items() if name != SCREEN}
-    ranges["layer_count"] = min(max(round(numbers["layer_count"]), 1), MOST_LAYERS)
-    return LineKind(ranges=ranges)
+    return LineKind(ranges=ranges | {"layer_count": whole_layers(numbers["layer_count"])})
+
+
+def whole_layers(layer_count: float) -> int:
+    """Layers that are drawn for a number of them that was fitted."""
+    return min(max(round(layer_count), 1), MOST_LAYERS)
 
 
 def render(

@@ -13,7 +13,7 @@ from pipelines.fit_camera import camera_line
 from pipelines.fit_config import blend_line, choice_of_fit, combinations, rows_of_fit
 from pipelines.fit_families import PHYSICAL
 from pipelines.fit_pictures import clean_like
-from pipelines.fit_statistics import picture_statistics
+from pipelines.fit_rounds import statistics_of
 from pipelines.page import STYLE, table_html
 from pipelines.picture_files import write_whole
 from pipelines.sheets import contact_sheet
@@ -61,7 +61,7 @@ def pictures_of_fit(fit: Fit) -> tuple[list[Photo], Rows]:
         sample = render_preset(background, choice.family, name=choice.label, seed=fit.setting.seed, index=index)
         top, left, height, width = rainy.window
         seen = np.ascontiguousarray(sample.rainy_srgb8[top : top + height, left : left + width])
-        rows.append(as_row(picture_statistics(seen, fit.search.centre_deg, fit.search.reach_deg)))
+        rows.append(as_row(statistics_of(fit.setting, fit.search, seen)))
         if number < SHOWN:
             wholes.append(sample.rainy_srgb8)
     return wholes, np.array(rows)

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 from pipelines.fit_aim import Aim, draw_numbers
 from pipelines.fit_camera import KnownCamera
 from pipelines.fit_families import FINDINGS_OF, Number, findings, render
 from pipelines.fit_pictures import Rainy, clean_like
-from pipelines.fit_statistics import picture_statistics
-from rainsynth.measure.rain_statistics import as_row
+from pipelines.fit_statistics import NETWORK, picture_statistics
+from rainsynth.measure.rain_statistics import Statistics, as_row
 from rainsynth.scene.background import Background
 from rainsynth.seeding import MIXTURE_STREAM, sample_rng
 
@@ -46,13 +46,17 @@ class Search:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What all rounds have in common: the rainy photographs, their depth and camera, clean backgrounds, the seed."""
+    """What all rounds have in common: the rainy photographs, their depth and camera, clean backgrounds, the seed.
+
+    `network` names the weights that see the streaks of photographs and of simulated pictures.
+    """
 
     rainy: tuple[Rainy, ...]
     backgrounds: tuple[Path, ...]
     depths: Depths
     camera: KnownCamera
     seed: int
+    network: str = NETWORK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,6 +65,11 @@ class Simulated:
 
     statistics: Rows
     numbers: Rows
+
+
+def statistics_of(setting: Setting, search: Search, picture_srgb8: UInt8[np.ndarray, "h w 3"]) -> Statistics:
+    """Statistics of a picture, its streaks looked for where the search looks for them."""
+    return picture_statistics(picture_srgb8, search.centre_deg, search.reach_deg, setting.network)
 
 
 def simulate(setting: Setting, search: Search, index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -73,7 +82,7 @@ def simulate(setting: Setting, search: Search, index: int) -> tuple[np.ndarray, 
     background = Background(clean_srgb8, setting.depths.get(rainy.path))
     numbers = {name: search.ranges[name].from_scale(value) for name, value in drawn.items()}
     sample = render(search.family, numbers, background, rainy.window, setting.seed, index)
-    statistics = as_row(picture_statistics(sample.rainy_srgb8, search.centre_deg, search.reach_deg))
+    statistics = as_row(statistics_of(setting, search, sample.rainy_srgb8))
     found = findings(search.family, sample)
     return statistics, np.array([*drawn.values(), *(found[name] for name in FINDINGS_OF[search.family])])
 

@@ -16,8 +16,8 @@ from jaxtyping import Bool, Float, UInt8
 from torch import nn
 
 from mspfn import derain, load_weights
-from pipelines.fit_families import PHYSICAL
-from rainsynth.measure.layer_statistics import PREFIX, layer_statistics
+from pipelines.fit_families import LINES, NOISE, PHYSICAL
+from rainsynth.measure.layer_statistics import GRAIN, PREFIX, layer_statistics
 from rainsynth.measure.rain_statistics import Statistics, rain_statistics
 
 NETWORK = "mspfn-any-rain"
@@ -26,16 +26,20 @@ STEPS_PER_CODE = 257  # of 16-bit codes in one of 8 bits
 Photo = UInt8[np.ndarray, "h w 3"]
 
 
-def picture_statistics(picture_srgb8: Photo, centre_deg: float, reach_deg: float) -> Statistics:
-    """All statistics of a picture by name; streaks are looked for within `reach_deg` of `centre_deg` of vertical."""
+def picture_statistics(picture_srgb8: Photo, centre_deg: float, reach_deg: float, network: str = NETWORK) -> Statistics:
+    """All statistics of a picture by name; streaks are looked for within `reach_deg` of `centre_deg` of vertical.
+
+    `network` names the weights that see them, of the package or of a file.
+    """
     own = rain_statistics(picture_srgb8, centre_deg, reach_deg)
-    return own | layer_statistics(picture_srgb8, dry_codes(picture_srgb8), centre_deg, reach_deg)
+    return own | layer_statistics(picture_srgb8, dry_codes(picture_srgb8, network), centre_deg, reach_deg)
 
 
-def dry_codes(picture_srgb8: Photo) -> Float[np.ndarray, "h w 3"]:
+def dry_codes(picture_srgb8: Photo, network: str = NETWORK) -> Float[np.ndarray, "h w 3"]:
     """What the network leaves of a picture, in codes of 8 bits that are not rounded."""
+    steps = picture_srgb8.astype(np.uint16) * STEPS_PER_CODE
     with one_thread():
-        return derain(picture_srgb8.astype(np.uint16) * STEPS_PER_CODE, network()).astype(np.float32) / STEPS_PER_CODE
+        return derain(steps, network_of(network)).astype(np.float32) / STEPS_PER_CODE
 
 
 def telling(family: str, names: Sequence[str]) -> Bool[np.ndarray, "s"]:
@@ -44,13 +48,19 @@ def telling(family: str, names: Sequence[str]) -> Bool[np.ndarray, "s"]:
     Choice: those of lines and noise by what the network sees alone, where rain is dense less drawn to what was
     simulated (docs/fit.md, "What was tried"); a veil only the picture itself shows.
     """
-    return np.array([family == PHYSICAL or name.startswith(PREFIX) for name in names])
+    grain = {name for name in names if name.startswith(PREFIX + GRAIN)}
+    used = {
+        PHYSICAL: set(names) - grain,
+        LINES: {name for name in names if name.startswith(PREFIX)} - grain,
+        NOISE: {name for name in names if name.startswith(PREFIX)},
+    }[family]
+    return np.array([name in used for name in names])
 
 
 @cache
-def network() -> nn.Module:
-    """The network, read once."""
-    return load_weights(NETWORK)
+def network_of(weights: str) -> nn.Module:
+    """The network with these weights, read once."""
+    return load_weights(weights)
 
 
 @contextmanager

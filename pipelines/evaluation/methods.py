@@ -32,18 +32,23 @@ class Named:
     path: str
 
 
-def networks(given: Sequence[str]) -> list[Method]:
-    """A method for each file of weights, bundled name, or NAME=FILE; PyTorch is loaded for these alone."""
+def networks(given: Sequence[str], mirrored: bool = False) -> list[Method]:
+    """A method for each file of weights, bundled name, or NAME=FILE; PyTorch is loaded for these alone.
+
+    With `mirrored` another for each: the mean with what comes of the mirrored picture.
+    """
     if not given:
         return []
     from mspfn.checkpoint import load_weights
     from mspfn.inference import derain
 
-    def method(one: Named) -> Method:
+    def methods(one: Named) -> list[Method]:
         network = load_weights(one.path)
-        return Method(name=one.name, restore=lambda rainy: derain(rainy, network))
+        plain = Method(name=one.name, restore=lambda rainy: derain(rainy, network))
+        both = Method(name=f"{one.name}, mirrored", restore=lambda rainy: derain(rainy, network, mirrored=True))
+        return [plain, both] if mirrored else [plain]
 
-    return [method(weights_named(text)) for text in given]
+    return [method for text in given for method in methods(weights_named(text))]
 
 
 def results(given: Sequence[str], pictures: Pictures) -> list[Method]:

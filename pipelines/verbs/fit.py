@@ -32,6 +32,9 @@ def fit(
     ] = None,
     exposure_s: Annotated[float | None, typer.Option(help="Their exposure in s; EXIF's unless given.")] = None,
     depth: Annotated[str, typer.Option(help="Folder of their depth maps, or one number of metres.")] = "",
+    network: Annotated[
+        str, typer.Option(help="Weights that see the streaks: a file, or a bundled name; best those adapted to them.")
+    ] = "mspfn-any-rain",
     quick: Annotated[bool, typer.Option("--quick", help="A rough fit in a quarter of the time.")] = False,
     workers: Annotated[int | None, typer.Option(help="Processes; one a processor unless given.")] = None,
     seed: Seed = 0,
@@ -49,6 +52,7 @@ def fit(
         raise InputError(f"--output must be a YAML file, got {str(output)!r}. For example fitted.yaml.")
     options = FitOptions(
         family=family,
+        network=network,
         camera=given_camera(fov_deg, exposure_s),
         seed=seed,
         workers=(os.cpu_count() or 1) if workers is None else workers,

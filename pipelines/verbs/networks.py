@@ -45,6 +45,9 @@ def derain(
     ] = DEFAULT_WEIGHTS,
     tile_px: Annotated[int | None, typer.Option(help="Work in tiles of this side; else above 1.5 MP only.")] = None,
     overlap_px: Annotated[int, typer.Option(help="What neighbouring tiles share.")] = 32,
+    mirrored: Annotated[
+        bool, typer.Option("--mirrored", help="Mean with the mirrored picture's: a little better in twice the time.")
+    ] = False,
     ensemble: Annotated[
         bool, typer.Option("--ensemble", help="Mean over eight flips and turns, of networks trained with turns.")
     ] = False,
@@ -74,6 +77,7 @@ def derain(
         device=device,
         tile_px=tile_px,
         overlap_px=overlap_px,
+        mirrored=mirrored,
         ensemble=ensemble,
         local_mean_px=local_mean_px,
     )

@@ -22,14 +22,16 @@ PEAK_WINDOW_DEG = 10.0  # a ridge is this wide on either side: a width of 3 px s
 SMALLEST_PEAK = 0.3  # of the highest: lower ridges are chance
 
 
-def direction_profile(correlation: Float[np.ndarray, "size size"]) -> Float[np.ndarray, "360"]:
+def direction_profile(
+    correlation: Float[np.ndarray, "size size"], ring_px: tuple[int, int] = RING_PX
+) -> Float[np.ndarray, "360"]:
     """Share of the layer's energy for each of `ANGLES_DEG`, from `autocorrelation`; the sum is 1.
 
-    The mean over the ring less its median over all angles (rain has no direction over half of the circle), from 0.
-    All equal where nothing has a direction.
+    The mean over the ring `ring_px`, from its inner radius to its outer, less its median over all angles (rain has no
+    direction over half of the circle), from 0. All equal where nothing has a direction.
     """
-    last_px = min(RING_PX[1], correlation.shape[0] // 2)
-    distance_px, angle_deg = np.meshgrid(np.arange(RING_PX[0], last_px), ANGLES_DEG)
+    last_px = min(ring_px[1], correlation.shape[0] // 2)
+    distance_px, angle_deg = np.meshgrid(np.arange(ring_px[0], last_px), ANGLES_DEG)
     ridge = correlation_at(correlation, angle_deg, distance_px).astype(np.float64).mean(axis=1)
     energy = np.maximum(ridge - np.median(ridge), 0)
     total = energy.sum()
@@ -58,13 +60,18 @@ def direction_spread_deg(profile: Float[np.ndarray, "360"]) -> float:
     """
     ridges = np.maximum(profile - SMALLEST_PEAK * profile.max(), 0)
     weights = ridges / ridges.sum() if ridges.any() else profile
-    offset_deg = _wrapped_deg(ANGLES_DEG - main_direction_deg(profile))
+    offset_deg = offsets_deg(main_direction_deg(profile))
     mean_deg = np.sum(weights * offset_deg)
     return float(np.sqrt(np.sum(weights * (offset_deg - mean_deg) ** 2)))
 
 
+def offsets_deg(angle_deg: float) -> Float[np.ndarray, "360"]:
+    """By how much each of `ANGLES_DEG` is off a direction, within [-90, 90) degrees."""
+    return _wrapped_deg(ANGLES_DEG - angle_deg)
+
+
 def _centroid_deg(profile: Float[np.ndarray, "360"], peak_deg: float) -> float:
-    offset_deg = _wrapped_deg(ANGLES_DEG - peak_deg)
+    offset_deg = offsets_deg(peak_deg)
     near = np.where(np.abs(offset_deg) <= PEAK_WINDOW_DEG, profile, 0)
     return float(_wrapped_deg(peak_deg + np.sum(near * offset_deg) / near.sum()))
 

@@ -7,10 +7,12 @@ whose rain is known. Beside it, `rain_statistics` are of the picture as it is.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from rainsynth.measure.directions import direction_profile
+from rainsynth.measure.directions import RING_PX, direction_profile, offsets_deg
 from rainsynth.measure.rain_statistics import (
     FEW_PIXELS,
     GROUND_CODES,
@@ -29,6 +31,13 @@ DARKENED_CODES = (4, 7, 10, 15)  # what a network makes brighter is no streak
 SHARES = (10, 50, 90)  # percentiles of what is covered
 LAYER_REACH_PX = 96
 SMALLEST_PX = 0.1
+GRAIN = "grain_"  # of names after PREFIX: what tells how streaks are made, and how layers of them lie over each other
+LONG_RING_PX = (24, 92)  # choice: on a wider ring ridges are narrower, so that crossing layers come apart
+OFFSETS_DEG = (0, 2, 4, 7, 11, 16, 25, 45)  # from the main direction, to either side
+GRAIN_SHARES = (25, 75, 95, 99)
+STEPS_CODES = (2, 5, 10, 20, 40, 60)  # from pixel to pixel
+FAINT_CODES = 20.0  # what lies above is cut off where faint streaks are looked for
+STRONG_SHARE = 75  # percentile of what is covered, above which it is strong
 
 
 def layer_statistics(
@@ -56,6 +65,7 @@ def layer_statistics(
         "width": _log(width_px(correlation, angle_deg), SMALLEST_PX),
     }
     found |= autocorrelation_statistics(correlation, angle_deg)
+    found |= {GRAIN + name: value for name, value in _grain(layer, layer[streak], correlation, angle_deg).items()}
     return {PREFIX + name: value for name, value in found.items()}
 
 
@@ -87,6 +97,34 @@ def _on_ground(
         covered = layer[here & streak]
         share = covered.size / (covered.size + FEW_PIXELS)
         found[f"level_on_{darkest}_codes"] = share * _log(np.median(covered) / level, 0) if covered.size else 0.0
+    return found
+
+
+def _grain(
+    layer: Float[np.ndarray, "h w"],
+    of_streaks: Float[np.ndarray, "n"],
+    correlation: Float[np.ndarray, "size size"],
+    angle_deg: float,
+) -> Statistics:
+    """Energy by its distance from the main direction, spread of levels, steps, and likeness of strong and of faint."""
+    found: Statistics = {}
+    apart_deg = np.abs(offsets_deg(angle_deg))
+    for ring_px in (RING_PX, LONG_RING_PX):
+        profile = direction_profile(correlation, ring_px)
+        for low, high in pairwise(OFFSETS_DEG):
+            share = profile[(apart_deg >= low) & (apart_deg < high)].sum()
+            found[f"energy_{ring_px[0]}_px_at_{low}_deg"] = _log(share, 0.01)
+    levels = np.percentile(of_streaks, (50, *GRAIN_SHARES)) if of_streaks.size else np.ones(1 + len(GRAIN_SHARES))
+    named = zip(GRAIN_SHARES, levels[1:] / levels[0], strict=True)
+    found |= {f"level_at_{share}": _log(value, 0) for share, value in named}
+    for side, axis in (("across", 1), ("down", 0)):
+        step = np.abs(np.diff(layer, axis=axis))
+        found |= {f"steps_{side}_{codes}": _log(np.mean(step > codes), 1e-3) for codes in STEPS_CODES}
+    strong = np.percentile(of_streaks, STRONG_SHARE) if of_streaks.size else FAINT_CODES
+    parts = {"strong": (layer > strong).astype(np.float32), "faint": np.minimum(layer, np.float32(FAINT_CODES))}
+    for part, field in parts.items():
+        likeness = autocorrelation_statistics(quick_correlation(field), angle_deg)
+        found |= {f"{part}_{name}": value for name, value in likeness.items()}
     return found
 
 

@@ -16,7 +16,7 @@ from jaxtyping import Float, Real, UInt8
 from scipy import fft
 
 from rainsynth.checks import InputError, check_number, check_photo
-from rainsynth.measure.directions import ANGLES_DEG, direction_profile, main_direction_deg
+from rainsynth.measure.directions import direction_profile, main_direction_deg, offsets_deg
 from rainsynth.measure.streak_shape import correlation_at
 
 SMALLEST_SIDE_PX = 64  # a smaller picture holds too few streaks to tell of any
@@ -51,7 +51,7 @@ def streak_profile(picture_srgb8: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarra
 
 def main_direction_near_deg(profile: Float[np.ndarray, "360"], centre_deg: float, reach_deg: float) -> float:
     """Angle of the highest ridge within `reach_deg` of `centre_deg`; `centre_deg` itself where there is none."""
-    near = np.where(np.abs(_from(centre_deg)) <= reach_deg, profile, 0)
+    near = np.where(np.abs(offsets_deg(centre_deg)) <= reach_deg, profile, 0)
     return main_direction_deg(near) if near.any() else float(centre_deg)
 
 
@@ -121,18 +121,14 @@ def _weighed_correlation(luma: Luma) -> Float[np.ndarray, "size size"]:
     return quick_correlation(above / (above + around))
 
 
-def _from(angle_deg: float) -> Float[np.ndarray, "360"]:
-    return (ANGLES_DEG - angle_deg + 90) % 180 - 90
-
-
 def _ridge(profile: Float[np.ndarray, "360"], angle_deg: float) -> Statistics:
     """How narrow the main ridge is, and how much energy it and others have."""
-    offset_deg = np.abs(_from(angle_deg))
-    own = np.where(offset_deg < OWN_RIDGE_DEG, profile, 0)
+    apart_deg = np.abs(offsets_deg(angle_deg))
+    own = np.where(apart_deg < OWN_RIDGE_DEG, profile, 0)
     return {
-        "ridge_sd_deg": float(np.sqrt(np.sum(own * offset_deg**2) / max(own.sum(), 1e-9))),
-        "ridge_energy": _log(profile[offset_deg < OWN_RIDGE_DEG / 3].sum(), 0.01),
-        "other_energy": _log(profile[(offset_deg >= OWN_RIDGE_DEG / 2) & (offset_deg < 40)].sum(), 0.01),
+        "ridge_sd_deg": float(np.sqrt(np.sum(own * apart_deg**2) / max(own.sum(), 1e-9))),
+        "ridge_energy": _log(profile[apart_deg < OWN_RIDGE_DEG / 3].sum(), 0.01),
+        "other_energy": _log(profile[(apart_deg >= OWN_RIDGE_DEG / 2) & (apart_deg < 40)].sum(), 0.01),
     }
 
 

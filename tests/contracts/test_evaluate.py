@@ -21,7 +21,7 @@ from pipelines.evaluation.ahead import in_order
 from pipelines.evaluation.figures import judge_pair
 from pipelines.evaluation.harm import gradient_energy, mean_lab
 from pipelines.evaluation.measure import clean_psnr_db
-from pipelines.evaluation.methods import Method, result_files, weights_named
+from pipelines.evaluation.methods import Method, networks, result_files, weights_named
 from pipelines.evaluation.pairs import Pair, find_pairs, find_photographs
 from rainsynth import add_rain
 from rainsynth.checks import InputError
@@ -243,6 +243,18 @@ def test_results_go_by_the_name_of_the_rainy_picture_or_of_the_pair(tmp_path: Pa
     pairs = find_pairs(tmp_path / "set", set_name="Rain100H")
     assert [path.name for path in result_files(tmp_path / "plain", pairs)] == ["1.png", "2.png"]
     assert [path.name for path in result_files(tmp_path / "full", pairs)] == ["rain-1.jpg", "rain-2.jpg"]
+
+
+def test_networks_are_measured_mirrored_beside_plain(tmp_path: Path) -> None:
+    network = build_network("mspfn-demo", fine_fusion_units=1, channels=8, zero_output=False)
+    save_weights(tmp_path / "weights.pt", network)
+    plain, mirrored = networks([f"net={tmp_path / 'weights.pt'}"], mirrored=True)
+    assert (plain.name, mirrored.name) == ("net", "net, mirrored")
+    assert plain.restore is not None
+    assert mirrored.restore is not None
+    rainy = rainy_picture(clean_picture(0))
+    np.testing.assert_array_equal(mirrored.restore(rainy), derain(rainy, network, mirrored=True))
+    np.testing.assert_array_equal(plain.restore(rainy), derain(rainy, network))
 
 
 def test_weights_go_by_their_run_or_file_or_a_given_name(tmp_path: Path) -> None:

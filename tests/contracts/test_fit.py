@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from mspfn.data_config import DataConfig
@@ -18,12 +20,14 @@ from pipelines.fit_camera import NOTHING_KNOWN, camera_of, camera_of_file, exif_
 from pipelines.fit_config import config_text, part_of_fit, rows_of_fit
 from pipelines.fit_depth import depth_of
 from pipelines.fit_families import RANGES_OF, Number, layer_findings
+from pipelines.fit_kinds import KINDS, likely_numbers
 from pipelines.fit_pictures import LONGEST_SIDE_PX, clean_like, look_at, survey_rainy
 from pipelines.fit_report import write_report
-from pipelines.fit_rounds import Setting, Simulated, simulate
+from pipelines.fit_rounds import Setting, Simulated, simulate, statistics_of
 from pipelines.generate_config import GenerateConfig
 from rainsynth.checks import InputError
 from rainsynth.lookalikes import LineKind, LineRain
+from rainsynth.measure.population import regress
 from rainsynth.named_rain import render_preset
 from rainsynth.pictures import write_picture
 from rainsynth.scene.background import Background
@@ -62,6 +66,53 @@ def test_a_fit_is_a_config_that_generates_and_trains(fitted: Fit, tmp_path: Path
     assert sample.parameters["coverage_fraction"] > 0.02
     mixture = yaml.safe_load((tmp_path / "fitted.yaml").read_text())["mixture"]
     assert build_config(DataConfig, {"photographs": "x", "presets": mixture}, "test").presets == (part,)
+
+
+def test_a_config_has_kinds_for_each_photograph_within_the_limits_of_every_number(fitted: Fit) -> None:
+    kinds = part_of_fit(fitted)["lines"]["kinds"]
+    titles = [kind["title"] for kind in kinds]
+    assert titles == sorted(titles)
+    assert {titles.count(f"as {number:02d}.png") for number in range(12)} == {KINDS // 12}
+    assert sum(kind["share_fraction"] for kind in kinds) == pytest.approx(1)
+    for name, number in RANGES_OF["lines"].items():
+        values = [kind["ranges"].get(name, number.low) for kind in kinds]
+        assert number.low <= min(values) + 0.5 * (name == "layer_count")
+        assert max(values) <= number.high * 1.0001
+    directions_deg = [kind["ranges"]["direction_deg"] for kind in kinds]
+    assert np.mean(directions_deg) == pytest.approx(fitted.found.mean[fitted.place("direction_deg")], abs=3)
+
+
+@given(st.integers(1, 12), st.integers(0, 100))
+def test_two_sorts_of_pictures_stay_two_sorts(photographs: int, seed: int) -> None:
+    # Each number is half of one sort and half of the other, and both go together; a mean and a spread would mix them.
+    rng = np.random.default_rng(seed)
+    sort = np.repeat([-1.0, 1.0], 200)
+    numbers = np.stack([sort, -sort], axis=1) * 3 + 0.3 * rng.standard_normal((400, 2))
+    regression = regress(numbers + 0.1 * rng.standard_normal((400, 2)), numbers)
+    sorts = rng.choice([-1.0, 1.0], photographs)
+    for found, own in zip(regression.estimates(np.stack([sorts, -sorts], axis=1) * 3), sorts, strict=True):
+        likely = likely_numbers(regression, found, 10)
+        assert likely.shape == (10, 2)
+        np.testing.assert_allclose(likely, np.broadcast_to([3 * own, -3 * own], (10, 2)), atol=1)
+
+
+def test_a_network_that_is_not_there_is_told_before_anything_is_simulated(
+    folders: tuple[Path, tuple[Path, ...]],
+) -> None:
+    with pytest.raises(InputError, match=r"weights must be the path of a file or a bundled name"):
+        fit(*folders, replace(SMALL, network="nowhere.pt"))
+
+
+def test_the_network_that_sees_the_streaks_is_part_of_the_fit(
+    folders: tuple[Path, tuple[Path, ...]], fitted: Fit
+) -> None:
+    setting = replace(fitted.setting, network="mspfn-realtime")
+    seen = statistics_of(setting, fitted.search, setting.rainy[0].seen())
+    by_default = statistics_of(fitted.setting, fitted.search, setting.rainy[0].seen())
+    assert seen.keys() == by_default.keys()
+    changed = {name for name in seen if seen[name] != by_default[name]}
+    assert changed
+    assert all(name.startswith("layer_") for name in changed)
 
 
 def test_a_fit_finds_the_direction_and_the_width_of_bright_lines(fitted: Fit) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rainsynth.lookalikes.streaks import StreakStyle, layer_codes
+from rainsynth.lookalikes.clipped_noise import summed_noise_codes
+from rainsynth.lookalikes.streaks import StreakStyle, faint_layer_codes, layer_codes
 from rainsynth.measure import autocorrelation, length_px, width_px
 from rainsynth.measure.layer_statistics import layer_statistics
 
@@ -51,6 +52,46 @@ def test_what_is_taken_is_measured_as_the_layer_it_was(photo):
         assert np.exp(found[f"layer_above_{level}"]) == pytest.approx(np.mean(layer > level), abs=0.02)
     assert np.exp(found["layer_level_at_50"]) == pytest.approx(np.median(layer[layer > 10]), rel=0.03)
     assert np.exp(found["layer_below_4"]) == pytest.approx(1e-3)
+
+
+def noise(seed: int = 1, **numbers: float) -> np.ndarray:
+    """Layers of clipped noise, 200 x 240 px [codes]."""
+    style = {"direction_deg": 5.0, "length_px": 60.0, "grain_px": 2.0, "grains_per_length": 3.0, "level_codes": 60.0}
+    style |= {"layer_count": 2, "layer_coverage_fraction": 0.4, "ramp_fraction": 1.0}
+    return summed_noise_codes(200, 240, style | numbers, np.random.default_rng(seed))
+
+
+def test_crossing_layers_have_energy_beside_the_main_direction(photo):
+    one, crossing = (
+        layer_statistics(rainy(photo, noise(crossing_deg=other_deg)), photo.astype(np.float32), 5, 10)
+        for other_deg in (5, 25)
+    )
+    for ring_px in (6, 24):
+        name = f"layer_grain_energy_{ring_px}_px_at_16_deg"
+        assert np.exp(crossing[name]) > 3 * np.exp(one[name])
+    assert one["layer_grain_energy_24_px_at_0_deg"] > one["layer_grain_energy_6_px_at_0_deg"]
+
+
+def test_clipped_streaks_are_flat_with_steps_and_soft_ones_are_not(photo):
+    hard, soft = (
+        layer_statistics(rainy(photo, noise(layer_count=1, ramp_fraction=ramp)), photo.astype(np.float32))
+        for ramp in (0.05, 3.0)
+    )
+    assert hard["layer_grain_steps_across_40"] > soft["layer_grain_steps_across_40"] + 0.5
+    assert hard["layer_grain_level_at_99"] == pytest.approx(0, abs=0.05)  # of the median level
+    assert soft["layer_grain_level_at_99"] > 0.3
+
+
+def test_a_faint_layer_is_seen_between_strong_ones(photo):
+    faint = {"faint_coverage_fraction": 0.5, "faint_direction_deg": -20.0, "faint_level_codes": 14.0}
+    found = [
+        layer_statistics(rainy(photo, layer), photo.astype(np.float32), 5, 10)
+        for layer in (noise(), noise() + faint_layer_codes(200, 240, faint, np.random.default_rng(2)))
+    ]
+    assert found[0]["layer_grain_strong_along_16_px"] == pytest.approx(
+        found[1]["layer_grain_strong_along_16_px"], abs=0.1
+    )
+    assert found[1]["layer_grain_faint_along_16_px"] < found[0]["layer_grain_faint_along_16_px"] - 0.05
 
 
 def test_streaks_are_looked_for_where_they_are_asked_for(photo):

@@ -165,6 +165,24 @@ def test_eight_ways_are_the_mean_by_hand(network):
     assert not np.array_equal(derain(picture, network, ensemble=True), derain(picture, network))
 
 
+@pytest.mark.parametrize("tile_px", [None, 64])
+def test_mirrored_is_the_mean_with_the_mirror_image_turned_back(network, tile_px):
+    picture = photo(72, 88, np.uint16)
+    plain, other = (
+        derain(seen, network, tile_px=tile_px) for seen in (picture, np.ascontiguousarray(picture[:, ::-1]))
+    )
+    expected = 0.5 * (plain.astype(float) + other[:, ::-1])
+    # Each of the three is clipped and rounded; where none is clipped they differ by rounding alone.
+    inside = (np.minimum(plain, other[:, ::-1]) > 0) & (np.maximum(plain, other[:, ::-1]) < 65535)
+    assert inside.mean() > 0.5
+    both = derain(picture, network, tile_px=tile_px, mirrored=True)
+    assert np.abs(both - expected)[inside].max() <= 1
+    np.testing.assert_array_equal(
+        derain(picture[:, ::-1].copy(), network, mirrored=True), derain(picture, network, mirrored=True)[:, ::-1]
+    )
+    assert not np.array_equal(both, plain)
+
+
 def test_eight_ways_see_every_direction_twice():
     # One bright pixel moves to its four neighbours, each reached from two of the eight views.
     picture = np.zeros((5, 7, 3), np.uint8)
