@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+import torch
+from torch import Tensor
 
 from mspfn.data_config import FORBID_UNKNOWN_KEYS
 from rainsynth.checks import check_count, check_in_range
 
 DRY = "dry"  # name of the validation pictures without rain
+PARTS = 16  # of the way between two sets of weights, at the ends of which the guard is asked
 DRY_ENOUGH_DB = 45.0  # choice: from here up a change of 1.4 codes at most, which nobody sees, is no loss
 
 
@@ -15,7 +20,8 @@ DRY_ENOUGH_DB = 45.0  # choice: from here up a change of 1.4 codes at most, whic
 class GuardConfig:
     """How much a run that goes on from trained weights may lose, measured on its validation data.
 
-    A run hands out the last weights that had not lost more: it never ends below where it began by more.
+    A run never hands out weights that have lost more than that: where its last ones have, it goes back from them
+    towards the last that had not, as far as it must (`farthest_fraction`).
 
     lost_db         of the mean PSNR-Y over all validation pictures [dB]
     dry_lost_db     of the PSNR-Y of the derained targets of these pictures against themselves [dB]; above
@@ -48,3 +54,24 @@ def breach(guard: GuardConfig, start_db: dict[str, float], now_db: dict[str, flo
     if lost_db > guard.dry_lost_db:
         return f"lost {lost_db:.2f} dB on pictures without rain"
     return ""
+
+
+def farthest_fraction(holds: Callable[[float], bool]) -> float:
+    """How far to go from 0, which holds, towards 1, which does not, in PARTS; further on more is taken to be lost."""
+    nearest, farthest = 0, PARTS
+    while farthest - nearest > 1:
+        middle = (nearest + farthest) // 2
+        if holds(middle / PARTS):
+            nearest = middle
+        else:
+            farthest = middle
+    return nearest / PARTS
+
+
+def between(first: dict[str, Tensor], last: dict[str, Tensor], fraction: float) -> dict[str, Tensor]:
+    """Weights that lie so far from the first towards the last.
+
+    Where the last have come from the first by learning on, those between are networks that can do some of both.
+    Source: Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022, arXiv:2109.01903.
+    """
+    return {name: torch.lerp(start, last[name].to(start), fraction) for name, start in first.items()}

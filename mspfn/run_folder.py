@@ -62,11 +62,6 @@ class RunFolder:
         if self.writes:
             save_weights(path, network, about=about)
 
-    def publish_accepted(self) -> None:
-        """Hand out the last weights that a guard let pass."""
-        if self.writes:
-            write_whole(self.weights, self.accepted.read_bytes())
-
     def _remove_old_checkpoints(self) -> None:
         for path in self._checkpoint_paths()[: -self.config["keep_checkpoints"]]:
             path.unlink()

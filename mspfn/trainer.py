@@ -6,6 +6,7 @@ the same number of threads and processes - whether the run was left alone or kil
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import shutil
@@ -16,17 +17,18 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from mspfn.checkpoint import load_weights
 from mspfn.curriculum_config import CurriculumConfig
 from mspfn.dataset import Prefetcher, RenderedPairs, TrainingPairs
 from mspfn.difficulty import graded_samples
 from mspfn.feedback import Feedback
-from mspfn.guard import breach
+from mspfn.guard import between, breach, farthest_fraction
 from mspfn.mixture import training_mixture, validation_mixture
 from mspfn.objective import Objective
 from mspfn.optimizer import clip_gradients, learning_rate_at
 from mspfn.process_group import ProcessGroup, process_group
 from mspfn.reports import Progress, TensorBoardLog, check_tensorboard
-from mspfn.run_folder import RunFolder
+from mspfn.run_folder import Log, RunFolder
 from mspfn.train_config import TrainConfig
 from mspfn.training_loss import as_loss_config
 from mspfn.training_state import TrainingState
@@ -43,7 +45,8 @@ Report = Callable[[Progress], object]
 class TrainResult:
     """What a run leaves: `weights`, the running mean at its end, and `best_weights` if it was validated.
 
-    With a guard `weights` is the last running mean that the guard let pass, and `breach` what it did not, if anything.
+    With a guard `breach` is what the last running mean had lost, if the guard did not let it pass; `weights` then lies
+    between the last that it let pass and that one, `kept_fraction` of the way.
     """
 
     weights: Path
@@ -52,6 +55,7 @@ class TrainResult:
     steps: int
     skipped_steps: int
     breach: str = ""
+    kept_fraction: float = 1.0
 
 
 def train(
@@ -115,10 +119,7 @@ def train(
                     run.save(state.checkpoint(stage, pairs.pacing.recorded(), log.settle()))
                 step_s = perf_counter() - started_s
                 tell(Progress(state.step, config.steps, loss_sum, stage, samples, step_s, data_wait_s, record))
-        if config.guard is None:
-            run.save_weights(run.weights, state.average, about(state))
-        else:
-            run.publish_accepted()
+            kept_fraction = hand_out(validation, state, run, group, log)
         group.wait()  # until the weights are there
     return TrainResult(
         weights=run.weights,
@@ -127,6 +128,7 @@ def train(
         steps=state.step,
         skipped_steps=state.counters.skipped_steps,
         breach=state.counters.breach,
+        kept_fraction=kept_fraction,
     )
 
 
@@ -282,6 +284,38 @@ def validate(
         return {"psnr_y_db": psnr_y_db, "guard": state.counters.breach}
     run.save_weights(run.accepted, state.average, about(state) | {"psnr_y_db": psnr_y_db})
     return {"psnr_y_db": psnr_y_db}
+
+
+def hand_out(
+    validation: ValidationSet | None, state: TrainingState, run: RunFolder, group: ProcessGroup, log: Log
+) -> float:
+    """Write the weights of a run, which are the running mean at its end, if there is no guard or it let that pass.
+
+    Else they lie between the last that it let pass and that mean, as far towards it as the guard lets them; returns
+    how far, from 0 to 1. The first process measures, the others wait for it.
+    """
+    guard, start_db = state.config.guard, state.counters.start_psnr_y_db
+    if validation is None or guard is None or start_db is None or not state.counters.breach:
+        run.save_weights(run.weights, state.average, about(state))
+        return 1.0
+    network, found_db = copy.deepcopy(state.average), dict[float, dict[str, float]]()
+
+    def search() -> float:
+        first, last = load_weights(run.accepted).state_dict(), state.average.state_dict()
+
+        def holds(fraction: float) -> bool:
+            network.load_state_dict(between(first, last, fraction))
+            found_db[fraction] = validation.psnr_y_db(network)
+            return not breach(guard, start_db, found_db[fraction])
+
+        fraction = farthest_fraction(holds)
+        network.load_state_dict(between(first, last, fraction))
+        return fraction
+
+    kept_fraction = group.ask_first(search)
+    run.save_weights(run.weights, network, about(state) | {"kept_fraction": kept_fraction})
+    log.write({"step": state.step, "kept_fraction": kept_fraction, "psnr_y_db": found_db.get(kept_fraction)})
+    return kept_fraction
 
 
 def about(state: TrainingState) -> dict[str, Any]:

@@ -30,7 +30,8 @@ class Cell:
     scores      in the target, by metric
     own         in the source's own domain
     clean_db    PSNR-Y of clean pictures, derained, against themselves
-    breaches    what the guard said, "" where it held, and the steps that were taken then
+    breaches    what the guard said, "" where it held; the steps that were taken then, and how far back it went: 1 not
+                at all, 0 to the last weights that it had let pass
     """
 
     scores: dict[str, BySeed]
@@ -38,6 +39,7 @@ class Cell:
     clean_db: BySeed
     breaches: tuple[str, ...]
     steps: tuple[int, ...]
+    kept_fractions: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -164,7 +166,11 @@ class Findings:
         cell = self.cells[method][place]
         told = {name: interval_as_dict(values) for name, values in (cell.scores | {CLEAN: cell.clean_db}).items()}
         told["own_domain"] = {name: interval_as_dict(values) for name, values in cell.own.items()}
-        return told | {"guard": list(cell.breaches), "steps": list(cell.steps)}
+        return told | {
+            "guard": list(cell.breaches),
+            "steps": list(cell.steps),
+            "kept_fraction": list(cell.kept_fractions),
+        }
 
 
 def find(config: DomainStudy, runs: Sequence[DomainRun], distances: Mapping[Place, Distance]) -> Findings:
@@ -204,6 +210,7 @@ def cell_of(of_seeds: list[dict[str, Any]], place: Place, truth: Mapping[str, bo
         clean_db=np.array([np.mean(result["clean_psnr_y_db"]) for result in of_seeds]),
         breaches=tuple(result["breach"] for result in of_seeds),
         steps=tuple(result["steps"] for result in of_seeds),
+        kept_fractions=tuple(result["kept_fraction"] for result in of_seeds),
     )
 
 

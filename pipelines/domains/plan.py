@@ -28,7 +28,7 @@ class DomainRun(Job):
     """One network of a study: a method with a source, a target and a seed, and the domains it is measured in.
 
     The target of a source network is its own domain. `starts_from` is the run whose weights it goes on from. Its
-    result has `steps`, `breach`, `domains` (figures of every picture) and `clean_psnr_y_db`.
+    result has `steps`, `breach`, `kept_fraction`, `domains` (figures of every picture) and `clean_psnr_y_db`.
     """
 
     method: str
@@ -60,6 +60,7 @@ class DomainRun(Job):
             "steps": result.steps,
             "skipped_steps": result.skipped_steps,
             "breach": result.breach,
+            "kept_fraction": result.kept_fraction,
             "domains": {one.domain: measure(network, one) for one in self.measured},
             "clean_psnr_y_db": clean_psnr_db(network, clean_pictures(self.clean)),
         }

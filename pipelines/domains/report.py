@@ -95,8 +95,10 @@ def outcome(findings: Findings) -> list[str]:
     lines = [verdict_line(findings, name, judged) for name, judged in findings.judgements.items()]
     lines.append(drop_line(findings))
     found = breached(findings)
-    ended = f"The guard ended {len(found)} of the runs it looked at, and handed out the last weights from before."
-    lines.append(ended if found else "The guard ended no run.")
+    went_back = (
+        f"{len(found)} of the runs that the guard looked at had lost too much, and went back as far as they had to."
+    )
+    lines.append(went_back if found else "No run lost more than the guard allows.")
     return lines
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipelines.domains.config import SOURCE, SUPERVISED, DomainStudy
-from pipelines.domains.findings import PSNR, BySeed, Findings, Place, named
+from pipelines.domains.findings import PSNR, BySeed, Cell, Findings, Place, named
 from pipelines.study_page import signed
 from pipelines.study_statistics import mean_interval, paired_difference
 
@@ -53,7 +53,7 @@ def kept_rows(findings: Findings) -> Rows:
                     "from, to": f"{named(place)}, {method}",
                     "own domain [dB]": signed(paired_difference(cell.own[PSNR], before.own[PSNR])),
                     "clean pictures [dB]": signed(paired_difference(cell.clean_db, before.clean_db)),
-                    "guard": guard_words(cell.breaches, cell.steps) if method != SUPERVISED else "none",
+                    "guard": guard_words(cell) if method != SUPERVISED else "none",
                 }
             )
     return rows
@@ -107,12 +107,14 @@ def with_half(values: BySeed, form: str) -> str:
     return f"{found.mean:{form}} ± {found.high - found.mean:{form}}"
 
 
-def guard_words(breaches: tuple[str, ...], steps: tuple[int, ...]) -> str:
-    """What the guard said over the seeds."""
-    ended = [step for words, step in zip(breaches, steps, strict=True) if words]
-    if not ended:
+def guard_words(cell: Cell) -> str:
+    """What the guard said over the seeds, and how much it left of what was learned."""
+    lost = [seed for seed, words in enumerate(cell.breaches) if words]
+    if not lost:
         return "held"
-    return f"ended {len(ended)} of {len(breaches)}, after {', '.join(map(str, ended))} steps"
+    steps = ", ".join(str(cell.steps[seed]) for seed in lost)
+    kept = ", ".join(f"{cell.kept_fractions[seed]:.0%}" for seed in lost)
+    return f"went back in {len(lost)} of {len(cell.breaches)}, after {steps} steps, to {kept}"
 
 
 def breached(findings: Findings) -> list[tuple[str, Place, str]]:

@@ -42,5 +42,8 @@ def adapt(
     )
     result = run(wanted, config, out, settings=settings or (), resume=resume)
     if result.breach:
-        console.print(f"the guard, after {result.steps} steps: {result.breach}; the last weights that had not are kept")
+        console.print(
+            f"the guard, after {result.steps} steps: {result.breach}; so {result.kept_fraction:.0%} of the way there "
+            "from the last weights that had not is kept"
+        )
     console.print(f"wrote {result.weights} after {result.steps} steps")

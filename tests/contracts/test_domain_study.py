@@ -259,7 +259,7 @@ def test_pictures_are_measured_by_their_middles_and_clean_ones_count_once(here: 
 
 
 def made_up(config: DomainStudy, out: Path, psnr_db: Callable[[DomainRun, str], float]) -> list[DomainRun]:
-    """Finished runs: a network of `run` has PSNR-Y `psnr_db(run, domain)` in a domain; the guard ended one of them."""
+    """Finished runs: a network of `run` has PSNR-Y `psnr_db(run, domain)` in a domain; one had lost too much."""
     runs = list(by_name(config, out).values())
     for run in runs:
         domains = {}
@@ -276,6 +276,7 @@ def made_up(config: DomainStudy, out: Path, psnr_db: Callable[[DomainRun, str], 
         found = {
             "breach": "lost 0.30 dB on validation" if ended else "",
             "steps": 2 if ended else run.config.steps,
+            "kept_fraction": 0.25 if ended else 1.0,
             "domains": domains,
             "clean_psnr_y_db": [40.0, 42.0],
         }
@@ -348,7 +349,7 @@ def test_where_nothing_goes_on_there_is_no_gain_to_tell(tmp_path: Path) -> None:
 def test_what_going_on_costs_at_home_and_the_guards_word_stand_beside_the_gain(findings: Findings) -> None:
     rows = {row["from, to"]: row for row in kept_rows(findings)}
     assert rows["light to set, adapted"]["own domain [dB]"] == "-0.10 (-0.10 to -0.10)"
-    assert rows["light to set, adapted"]["guard"] == "ended 1 of 2, after 2 steps"
+    assert rows["light to set, adapted"]["guard"] == "went back in 1 of 2, after 2 steps, to 25%"
     assert rows["light to heavy, adapted"]["guard"] == "held"
     assert rows["light to heavy, supervised"]["guard"] == "none"
 
@@ -406,7 +407,7 @@ def test_the_report_shows_the_figures_on_one_page_and_nothing_of_this_machine(
         assert "adapted: better than source. Mean gain +1.00 (+1.00 to +1.00) dB over 3 pairs of domains" in text
         assert "It has 50 % of what truth would gain." in text
         assert "3 pairs of domains are too few" in text
-        assert "The guard ended 1 of the runs it looked at" in text
+        assert "1 of the runs that the guard looked at had lost too much" in text
         assert str(tmp_path) not in text
 
 

@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from test_trainer import fake_shards, files_of, log_of, one_thread, tiny_config  # noqa: F401
 
 from mspfn import load_weights
-from mspfn.guard import GuardConfig, breach
+from mspfn.checkpoint import about_weights
+from mspfn.guard import PARTS, GuardConfig, breach, farthest_fraction
 from mspfn.mean_teacher import UnpairedConfig, disagreement
 from mspfn.trainer import train
 from mspfn.training_state import TrainingState
@@ -103,44 +106,81 @@ def test_a_guard_holds_until_more_is_lost_than_it_allows(now_db, words):
     assert breach(GuardConfig(lost_db=0.2, dry_lost_db=1), {"all": 30, "dry": 70}, now_db) == words
 
 
-def test_a_run_that_loses_ends_and_hands_out_the_last_weights_that_passed(tmp_path, photographs, monkeypatch):
-    seen, scores = [], iter([30.0, 30.5, 29.9, 29.0])
+@given(st.floats(0, 0.999))
+def test_the_way_goes_as_far_as_the_guard_holds(limit):
+    asked = []
+
+    def holds(fraction):
+        asked.append(fraction)
+        return fraction <= limit
+
+    assert farthest_fraction(holds) == pytest.approx(np.floor(PARTS * limit) / PARTS)
+    assert len(asked) == 4
+    assert 0 not in asked and 1 not in asked
+
+
+def run_with(monkeypatch, path, photographs, scores, **guard):
+    """A run that is validated every other step with these scores, the weights it had then, and the last that passed.
+
+    Weights between the last that passed and the very last score what lies between their scores, as far along.
+    """
+    config = adapting(photographs, steps=20, guard=GuardConfig(**guard), validate_every_steps=2)
+    held, seen = max(k for k, score in enumerate(scores) if score >= scores[0] - config.guard.lost_db), []
 
     def measure(_, network):
-        seen.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
-        return {"all": next(scores), "dry": 60.0}
+        state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        if len(seen) < len(scores):
+            seen.append(state)
+            return {"all": scores[len(seen) - 1], "dry": 60.0}
+        way = distance(state, seen[held]) / distance(seen[-1], seen[held])
+        return {"all": scores[held] + way * (scores[-1] - scores[held]), "dry": 60.0}
 
     monkeypatch.setattr(ValidationSet, "psnr_y_db", measure)
-    config = adapting(photographs, steps=20, guard=GuardConfig(), validate_every_steps=2)
-    result = train(config, tmp_path / "run")
-    assert (result.steps, result.breach) == (6, "lost 1.00 dB on validation")
+    return train(config, path), seen, seen[held]
+
+
+def distance(one, other):
+    return sum((one[name] - other[name]).square().sum().item() for name in one) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("scores", "guard", "steps", "kept_fraction"),
+    [
+        ([30.0, 30.5, 29.9, 29.0], {}, 6, 0.0625),  # (29.9 - 29.8) / (29.9 - 29) = 0.111
+        ([30.0, 20.0], {}, 2, 0.0),  # 0.2 of 10 dB: less than a sixteenth
+        ([30.0, 29.0, 29.0, 30.1, 29.0, 29.5, 29.7], {"patience": 3}, 12, 0.6875),  # 0.3 of 0.4 dB
+    ],
+)
+def test_a_run_that_loses_ends_and_goes_back_as_far_as_it_must(
+    tmp_path, photographs, monkeypatch, scores, guard, steps, kept_fraction
+):
+    result, seen, passed = run_with(monkeypatch, tmp_path / "run", photographs, scores, **guard)
+    lost_db = scores[0] - scores[-1]
+    assert (result.steps, result.breach) == (steps, f"lost {lost_db:.2f} dB on validation")
+    assert result.kept_fraction == kept_fraction
     kept = load_weights(result.weights).state_dict()
-    assert all(torch.equal(kept[name], seen[2][name]) for name in kept)
-    assert log_of(tmp_path / "run")[-1]["guard"] == "lost 1.00 dB on validation"
+    for name in kept:
+        torch.testing.assert_close(kept[name], torch.lerp(passed[name], seen[-1][name], kept_fraction))
+    told, last = log_of(tmp_path / "run")[-2:]
+    assert told["guard"] == result.breach
+    assert last["kept_fraction"] == about_weights(result.weights)["about"]["kept_fraction"] == kept_fraction
 
 
-def test_a_patient_guard_lets_a_run_regain_what_it_has_lost(tmp_path, photographs, monkeypatch):
-    seen, scores = [], iter([30.0, 29.0, 29.0, 30.1, 29.0, 29.0, 29.0])
+def test_a_run_that_lost_and_is_resumed_after_its_end_makes_the_same_files(tmp_path, photographs, monkeypatch):
+    began = []
 
     def measure(_, network):
-        seen.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
-        return {"all": next(scores), "dry": 60.0}
+        state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        began.append(state)
+        return {"all": 30 - 1000 * distance(state, began[0]), "dry": 60.0}
 
     monkeypatch.setattr(ValidationSet, "psnr_y_db", measure)
-    config = adapting(photographs, steps=20, guard=GuardConfig(patience=3), validate_every_steps=2)
-    result = train(config, tmp_path / "run")
-    assert (result.steps, result.breach) == (12, "lost 1.00 dB on validation")
-    kept = load_weights(result.weights).state_dict()
-    assert all(torch.equal(kept[name], seen[3][name]) for name in kept)
-
-
-def test_a_run_that_loses_at_once_hands_out_the_weights_it_began_with(tmp_path, photographs, monkeypatch):
-    scores = iter([30.0, 20.0])
-    monkeypatch.setattr(ValidationSet, "psnr_y_db", lambda *_: {"all": next(scores), "dry": 60.0})
-    config = adapting(photographs, steps=20, guard=GuardConfig(), validate_every_steps=2)
-    kept = load_weights(train(config, tmp_path / "run").weights).state_dict()
-    began = TrainingState(config, torch.device("cpu")).network.state_dict()
-    assert all(torch.equal(kept[name], began[name]) for name in kept)
+    config = adapting(photographs, steps=4, guard=GuardConfig(), validate_every_steps=4)
+    once = train(config, tmp_path / "run")
+    files = files_of(tmp_path / "run")
+    assert 0 < once.kept_fraction < 1
+    assert train(config, tmp_path / "run", resume=True) == once
+    assert files_of(tmp_path / "run") == files
 
 
 def test_targets_are_derained_too_with_a_guard_and_count_apart():
