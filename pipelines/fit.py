@@ -232,10 +232,10 @@ def narrow(
     names = (*search.ranges, *FINDINGS_OF[search.family])
     free = np.arange(len(names)) < len(search.ranges)
     statistic_names = tuple(statistics_of(setting, search, setting.rainy[0].seen()))
-    used = telling(search.family, statistic_names)
     for number in range(len(options.pictures)):
         observed = observe(setting, search)
         latest = [within(one, search) for one in simulated[-2:]]
+        used = telling(search.family, statistic_names, sum(len(one.statistics) for one in latest))
         regression = told_by(latest, used)
         found = population(regression, observed[:, used], free, len(setting.backgrounds))
         if SCREEN in names and number == max(len(options.pictures) - 2, 0):

@@ -26,7 +26,7 @@ def numbers_by_photograph(fit: Fit) -> list[tuple[str, Float[np.ndarray, "q"]]]:
     """
     photographs = len(fit.observed)
     places = np.unique(np.linspace(0, photographs - 1, min(photographs, KINDS)).round().astype(int))
-    used = telling(fit.search.family, fit.statistic_names)
+    used = telling(fit.search.family, fit.statistic_names, len(fit.regression.numbers))
     estimates = fit.regression.estimates(fit.observed[places][:, used])
     names = [fit.setting.rainy[place].path.name for place in places]
     rows = [likely_numbers(fit.regression, estimate, max(KINDS // len(places), 1)) for estimate in estimates]

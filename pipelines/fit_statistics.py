@@ -16,11 +16,12 @@ from jaxtyping import Bool, Float, UInt8
 from torch import nn
 
 from mspfn import derain, load_weights
-from pipelines.fit_families import LINES, NOISE, PHYSICAL
+from pipelines.fit_families import NOISE, PHYSICAL
 from rainsynth.measure.layer_statistics import GRAIN, PREFIX, layer_statistics
 from rainsynth.measure.rain_statistics import Statistics, rain_statistics
 
 NETWORK = "mspfn-any-rain"
+PICTURES_PER_STATISTIC = 2  # choice: fewer weigh so many statistics by chance (docs/fit.md, "What was tried")
 STEPS_PER_CODE = 257  # of 16-bit codes in one of 8 bits
 
 Photo = UInt8[np.ndarray, "h w 3"]
@@ -42,18 +43,21 @@ def dry_codes(picture_srgb8: Photo, network: str = NETWORK) -> Float[np.ndarray,
         return derain(steps, network_of(network)).astype(np.float32) / STEPS_PER_CODE
 
 
-def telling(family: str, names: Sequence[str]) -> Bool[np.ndarray, "s"]:
-    """Which of the statistics with these names a family's numbers are told by.
+def telling(family: str, names: Sequence[str], pictures: int) -> Bool[np.ndarray, "s"]:
+    """Which of the statistics with these names a family's numbers are told by, from so many simulated pictures.
 
     Choice: those of lines and noise by what the network sees alone, where rain is dense less drawn to what was
-    simulated (docs/fit.md, "What was tried"); a veil only the picture itself shows.
+    simulated (docs/fit.md, "What was tried"); a veil only the picture itself shows. How a layer is made tells of noise,
+    once there are PICTURES_PER_STATISTIC.
     """
-    grain = {name for name in names if name.startswith(PREFIX + GRAIN)}
-    used = {
-        PHYSICAL: set(names) - grain,
-        LINES: {name for name in names if name.startswith(PREFIX)} - grain,
-        NOISE: {name for name in names if name.startswith(PREFIX)},
-    }[family]
+    seen = {name for name in names if name.startswith(PREFIX)}
+    grain = {name for name in seen if name.startswith(PREFIX + GRAIN)}
+    if family == PHYSICAL:
+        used = set(names) - grain
+    elif family == NOISE and pictures >= PICTURES_PER_STATISTIC * len(seen):
+        used = seen
+    else:
+        used = seen - grain
     return np.array([name in used for name in names])
 
 
