@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mspfn.data_config import FORBID_UNKNOWN_KEYS
 from rainsynth.checks import check_count, check_in_range
@@ -68,10 +68,20 @@ def farthest_fraction(holds: Callable[[float], bool]) -> float:
     return nearest / PARTS
 
 
-def between(first: dict[str, Tensor], last: dict[str, Tensor], fraction: float) -> dict[str, Tensor]:
-    """Weights that lie so far from the first towards the last.
+def go_back(
+    network: nn.Module, first: dict[str, Tensor], last: dict[str, Tensor], holds: Callable[[nn.Module], bool]
+) -> float:
+    """Leave `network` with the weights that lie farthest from the first, which hold, towards the last; how far, 0 to 1.
 
     Where the last have come from the first by learning on, those between are networks that can do some of both.
     Source: Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022, arXiv:2109.01903.
     """
-    return {name: torch.lerp(start, last[name].to(start), fraction) for name, start in first.items()}
+
+    def at(fraction: float) -> nn.Module:
+        way = {name: torch.lerp(start, last[name].to(start), fraction) for name, start in first.items()}
+        network.load_state_dict(way)
+        return network
+
+    fraction = farthest_fraction(lambda tried: holds(at(tried)))
+    at(fraction)
+    return fraction

@@ -86,13 +86,12 @@ def derain_batch(
     height_px, width_px = photos.shape[1:3]
     whole = tile_px is None and height_px * width_px <= WHOLE_PICTURE_PX
     restore = whole_restorer(network, device) if whole else tile_restorer(network, device, tiling)
-    derained, several = np.empty_like(photos, order="C"), mirrored or ensemble
+    if mirrored or ensemble:
+        restore = partial(mean_of_views, restore=restore, turns=QUARTER_TURNS if ensemble else UPRIGHT)
+    derained = np.empty_like(photos, order="C")
     with inference(network, device):
         for part in parts(len(photos), at_once(height_px * width_px, device)):
-            seen = photos[part]
-            pictures = (
-                mean_of_views(seen, restore, QUARTER_TURNS if ensemble else UPRIGHT) if several else restore(seen)
-            )
+            pictures = restore(photos[part])
             if not torch.isfinite(pictures).all():
                 raise InputError("network output must be finite, got NaN or infinity. Did its training diverge?")
             derained[part] = codes_of(pictures, photos.dtype)

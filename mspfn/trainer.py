@@ -22,7 +22,7 @@ from mspfn.curriculum_config import CurriculumConfig
 from mspfn.dataset import Prefetcher, RenderedPairs, TrainingPairs
 from mspfn.difficulty import graded_samples
 from mspfn.feedback import Feedback
-from mspfn.guard import between, breach, farthest_fraction
+from mspfn.guard import breach, go_back
 from mspfn.mixture import training_mixture, validation_mixture
 from mspfn.objective import Objective
 from mspfn.optimizer import clip_gradients, learning_rate_at
@@ -298,23 +298,17 @@ def hand_out(
     if validation is None or guard is None or start_db is None or not state.counters.breach:
         run.save_weights(run.weights, state.average, about(state))
         return 1.0
-    network, found_db = copy.deepcopy(state.average), dict[float, dict[str, float]]()
-
-    def search() -> float:
-        first, last = load_weights(run.accepted).state_dict(), state.average.state_dict()
-
-        def holds(fraction: float) -> bool:
-            network.load_state_dict(between(first, last, fraction))
-            found_db[fraction] = validation.psnr_y_db(network)
-            return not breach(guard, start_db, found_db[fraction])
-
-        fraction = farthest_fraction(holds)
-        network.load_state_dict(between(first, last, fraction))
-        return fraction
-
-    kept_fraction = group.ask_first(search)
+    network = copy.deepcopy(state.average)
+    kept_fraction = group.ask_first(
+        lambda: go_back(
+            network,
+            load_weights(run.accepted).state_dict(),
+            state.average.state_dict(),
+            lambda tried: not breach(guard, start_db, validation.psnr_y_db(tried)),
+        )
+    )
     run.save_weights(run.weights, network, about(state) | {"kept_fraction": kept_fraction})
-    log.write({"step": state.step, "kept_fraction": kept_fraction, "psnr_y_db": found_db.get(kept_fraction)})
+    log.write({"step": state.step, "kept_fraction": kept_fraction})
     return kept_fraction
 
 

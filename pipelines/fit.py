@@ -78,7 +78,8 @@ class FitOptions:
 class Fit:
     """The rain of a place: where the search ended, and the numbers of its pictures there.
 
-    `names` are those of the search's ranges, then of its findings; `whole` the ranges it began with. `family_odds` is
+    `names` are those of the search's ranges, then of its findings; `whole` the ranges it began with. `used` says which
+    of the statistics the numbers were regressed on. `family_odds` is
     by how much the next family was less likely, as a logarithm; NaN where it was not asked. `screen` is by how much
     lines are screened, from 0 to 1; `interval_sds` the reach of 90 % intervals in standard errors.
     """
@@ -91,6 +92,7 @@ class Fit:
     regression: Regression
     observed: Float[np.ndarray, "n s"]
     statistic_names: tuple[str, ...]
+    used: Bool[np.ndarray, "s"]
     family_odds: float
     screen: float
     interval_sds: float
@@ -257,6 +259,7 @@ def narrow(
         regression=regression,
         observed=observed,
         statistic_names=statistic_names,
+        used=used,
         family_odds=odds,
         screen=screen,
         interval_sds=reach_sds,

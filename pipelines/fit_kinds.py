@@ -12,7 +12,6 @@ import numpy as np
 from jaxtyping import Float
 
 from pipelines.fit import Fit
-from pipelines.fit_statistics import telling
 from rainsynth.measure.population import Regression
 
 KINDS = 120  # choice: about so many in all, but one at least for each of the photographs that are used
@@ -26,8 +25,7 @@ def numbers_by_photograph(fit: Fit) -> list[tuple[str, Float[np.ndarray, "q"]]]:
     """
     photographs = len(fit.observed)
     places = np.unique(np.linspace(0, photographs - 1, min(photographs, KINDS)).round().astype(int))
-    used = telling(fit.search.family, fit.statistic_names, len(fit.regression.numbers))
-    estimates = fit.regression.estimates(fit.observed[places][:, used])
+    estimates = fit.regression.estimates(fit.observed[places][:, fit.used])
     names = [fit.setting.rainy[place].path.name for place in places]
     rows = [likely_numbers(fit.regression, estimate, max(KINDS // len(places), 1)) for estimate in estimates]
     return [(name, numbers) for name, own in zip(names, rows, strict=True) for numbers in own]

@@ -28,10 +28,8 @@ FIRST_INDEX = 9_000_000  # of the pictures of the fit; the search's own have sma
 PICTURES = 40  # of the fit, to be measured
 SHOWN = 8  # photographs, and as many pictures of the fit
 COLUMNS = 4  # of the sheet
-UNTOLD_DRAWN = {
-    True: "at their likeliest value, or all over their range where nothing is known",
-    False: "as those simulated pictures had them that were most like the photographs",
-}
+UNTOLD_OF_RANGES = "at their likeliest value, or all over their range where nothing is known"
+UNTOLD_OF_KINDS = "as those simulated pictures had them that were most like the photographs"
 SHOWN_STATISTICS = 12
 CELL_PX = 240
 
@@ -123,7 +121,7 @@ def page(fit: Fit, differences: dict[str, float]) -> str:
         f"<p>{escape(camera_line(fit.setting.camera))}</p>" if fit.search.family == PHYSICAL else "",
         table_html(rows_of_fit(fit)),
         "<h2>What the photographs do not tell</h2>",
-        f"<p>Numbers marked so are drawn {UNTOLD_DRAWN[fit.search.family == PHYSICAL]}.</p>",
+        f"<p>Numbers marked so are drawn {UNTOLD_OF_RANGES if fit.search.family == PHYSICAL else UNTOLD_OF_KINDS}.</p>",
         *(f"<p>{escape(line)}</p>" for line in untold),
         "<h2>Photographs over pictures of the fit</h2>",
         f'<img src="{SHEET_NAME}" alt="photographs, and clean pictures in the fitted rain">',

@@ -21,7 +21,7 @@ from pipelines.fit_aim import Aim, draw_numbers
 from pipelines.fit_camera import KnownCamera
 from pipelines.fit_families import FINDINGS_OF, Number, findings, render
 from pipelines.fit_pictures import Rainy, clean_like
-from pipelines.fit_statistics import NETWORK, picture_statistics
+from pipelines.fit_statistics import picture_statistics
 from rainsynth.measure.rain_statistics import Statistics, as_row
 from rainsynth.scene.background import Background
 from rainsynth.seeding import MIXTURE_STREAM, sample_rng
@@ -56,7 +56,7 @@ class Setting:
     depths: Depths
     camera: KnownCamera
     seed: int
-    network: str = NETWORK
+    network: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,7 +1,7 @@
 """What a fit compares pictures by: statistics of a picture, and of the streaks that a network sees in it.
 
-The network is `mspfn-any-rain`, which has learned from rain of any sort, drawn from all that a fit looks for, and of no
-set or place: what it sees of a place comes from the place's photographs alone.
+The network is `mspfn-any-rain` by default, which has learned lines and physical rain of any sort, and of no set or
+place: what it sees of a place comes from the place's photographs alone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STEPS_PER_CODE = 257  # of 16-bit codes in one of 8 bits
 Photo = UInt8[np.ndarray, "h w 3"]
 
 
-def picture_statistics(picture_srgb8: Photo, centre_deg: float, reach_deg: float, network: str = NETWORK) -> Statistics:
+def picture_statistics(picture_srgb8: Photo, centre_deg: float, reach_deg: float, network: str) -> Statistics:
     """All statistics of a picture by name; streaks are looked for within `reach_deg` of `centre_deg` of vertical.
 
     `network` names the weights that see them, of the package or of a file.
@@ -36,7 +36,7 @@ def picture_statistics(picture_srgb8: Photo, centre_deg: float, reach_deg: float
     return own | layer_statistics(picture_srgb8, dry_codes(picture_srgb8, network), centre_deg, reach_deg)
 
 
-def dry_codes(picture_srgb8: Photo, network: str = NETWORK) -> Float[np.ndarray, "h w 3"]:
+def dry_codes(picture_srgb8: Photo, network: str) -> Float[np.ndarray, "h w 3"]:
     """What the network leaves of a picture, in codes of 8 bits that are not rounded."""
     steps = picture_srgb8.astype(np.uint16) * STEPS_PER_CODE
     with one_thread():

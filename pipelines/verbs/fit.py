@@ -33,8 +33,8 @@ def fit(
     exposure_s: Annotated[float | None, typer.Option(help="Their exposure in s; EXIF's unless given.")] = None,
     depth: Annotated[str, typer.Option(help="Folder of their depth maps, or one number of metres.")] = "",
     network: Annotated[
-        str, typer.Option(help="Weights that see the streaks: a file, or a bundled name; best those adapted to them.")
-    ] = "mspfn-any-rain",
+        str | None, typer.Option(help="Weights adapted to them, that see their streaks; mspfn-any-rain unless given.")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A rough fit in a quarter of the time.")] = False,
     workers: Annotated[int | None, typer.Option(help="Processes; one a processor unless given.")] = None,
     seed: Seed = 0,
@@ -46,13 +46,14 @@ def fit(
     from pipelines.fit_config import blend_line, combinations, config_text, rows_of_fit
     from pipelines.fit_depth import depth_of
     from pipelines.fit_report import PAGE_NAME, write_report
+    from pipelines.fit_statistics import NETWORK
     from pipelines.picture_files import write_whole
 
     if output.suffix not in (".yaml", ".yml"):
         raise InputError(f"--output must be a YAML file, got {str(output)!r}. For example fitted.yaml.")
     options = FitOptions(
         family=family,
-        network=network,
+        network=network or NETWORK,
         camera=given_camera(fov_deg, exposure_s),
         seed=seed,
         workers=(os.cpu_count() or 1) if workers is None else workers,

@@ -7,6 +7,7 @@ whose rain is known. Beside it, `rain_statistics` are of the picture as it is.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -37,7 +38,7 @@ OFFSETS_DEG = (0, 2, 4, 7, 11, 16, 25, 45)  # from the main direction, to either
 GRAIN_SHARES = (25, 75, 95, 99)
 STEPS_CODES = (2, 5, 10, 20, 40, 60)  # from pixel to pixel
 FAINT_CODES = 20.0  # what lies above is cut off where faint streaks are looked for
-STRONG_SHARE = 75  # percentile of what is covered, above which it is strong
+STRONG_SHARE = 75  # which of them: what lies above is strong
 
 
 def layer_statistics(
@@ -57,7 +58,8 @@ def layer_statistics(
     found = _amounts(mean_taken, layer[streak]) | _on_ground(layer, np.clip(dry_codes.mean(axis=-1), 0, 255), streak)
     spread = np.abs(taken_codes - mean_taken[..., None])[streak].mean() if streak.any() else 0.0
     correlation = quick_correlation(layer, LAYER_REACH_PX)
-    angle_deg = main_direction_near_deg(direction_profile(correlation), centre_deg, reach_deg)
+    profile = direction_profile(correlation)
+    angle_deg = main_direction_near_deg(profile, centre_deg, reach_deg)
     found |= {
         "colour": _log(spread, 0.3),
         "direction_deg": angle_deg,
@@ -65,7 +67,8 @@ def layer_statistics(
         "width": _log(width_px(correlation, angle_deg), SMALLEST_PX),
     }
     found |= autocorrelation_statistics(correlation, angle_deg)
-    found |= {GRAIN + name: value for name, value in _grain(layer, layer[streak], correlation, angle_deg).items()}
+    profiles = {RING_PX[0]: profile, LONG_RING_PX[0]: direction_profile(correlation, LONG_RING_PX)}
+    found |= {GRAIN + name: value for name, value in _grain(layer, layer[streak], profiles, angle_deg).items()}
     return {PREFIX + name: value for name, value in found.items()}
 
 
@@ -103,25 +106,23 @@ def _on_ground(
 def _grain(
     layer: Float[np.ndarray, "h w"],
     of_streaks: Float[np.ndarray, "n"],
-    correlation: Float[np.ndarray, "size size"],
+    profiles: Mapping[int, Float[np.ndarray, "360"]],
     angle_deg: float,
 ) -> Statistics:
     """Energy by its distance from the main direction, spread of levels, steps, and likeness of strong and of faint."""
     found: Statistics = {}
     apart_deg = np.abs(offsets_deg(angle_deg))
-    for ring_px in (RING_PX, LONG_RING_PX):
-        profile = direction_profile(correlation, ring_px)
+    for ring_px, profile in profiles.items():
         for low, high in pairwise(OFFSETS_DEG):
             share = profile[(apart_deg >= low) & (apart_deg < high)].sum()
-            found[f"energy_{ring_px[0]}_px_at_{low}_deg"] = _log(share, 0.01)
-    levels = np.percentile(of_streaks, (50, *GRAIN_SHARES)) if of_streaks.size else np.ones(1 + len(GRAIN_SHARES))
-    named = zip(GRAIN_SHARES, levels[1:] / levels[0], strict=True)
-    found |= {f"level_at_{share}": _log(value, 0) for share, value in named}
+            found[f"energy_{ring_px}_px_at_{low}_deg"] = _log(share, 0.01)
+    median, *levels = np.percentile(of_streaks if of_streaks.size else COVERED_CODES, (50, *GRAIN_SHARES))
+    found |= {f"level_at_{share}": _log(level / median, 0) for share, level in zip(GRAIN_SHARES, levels, strict=True)}
     for side, axis in (("across", 1), ("down", 0)):
         step = np.abs(np.diff(layer, axis=axis))
         found |= {f"steps_{side}_{codes}": _log(np.mean(step > codes), 1e-3) for codes in STEPS_CODES}
-    strong = np.percentile(of_streaks, STRONG_SHARE) if of_streaks.size else FAINT_CODES
-    parts = {"strong": (layer > strong).astype(np.float32), "faint": np.minimum(layer, np.float32(FAINT_CODES))}
+    strong_codes = levels[GRAIN_SHARES.index(STRONG_SHARE)]
+    parts = {"strong": (layer > strong_codes).astype(np.float32), "faint": np.minimum(layer, np.float32(FAINT_CODES))}
     for part, field in parts.items():
         likeness = autocorrelation_statistics(quick_correlation(field), angle_deg)
         found |= {f"{part}_{name}": value for name, value in likeness.items()}

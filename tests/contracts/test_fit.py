@@ -24,6 +24,7 @@ from pipelines.fit_kinds import KINDS, likely_numbers
 from pipelines.fit_pictures import LONGEST_SIDE_PX, clean_like, look_at, survey_rainy
 from pipelines.fit_report import write_report
 from pipelines.fit_rounds import Setting, Simulated, simulate, statistics_of
+from pipelines.fit_statistics import NETWORK
 from pipelines.generate_config import GenerateConfig
 from rainsynth.checks import InputError
 from rainsynth.lookalikes import LineKind, LineRain
@@ -162,7 +163,7 @@ def test_a_report_shows_photographs_and_the_fit(fitted: Fit, tmp_path: Path, mon
 
 def test_every_family_is_simulated_with_every_number_they_have(folders: tuple[Path, tuple[Path, ...]]) -> None:
     rainy = tuple(survey_rainy(folders[0], 0))
-    setting = Setting(rainy=rainy, backgrounds=folders[1], depths={}, camera=NOTHING_KNOWN, seed=0)
+    setting = Setting(rainy=rainy, backgrounds=folders[1], depths={}, camera=NOTHING_KNOWN, seed=0, network=NETWORK)
     for family, ranges in RANGES_OF.items():
         search = first_search(family, NOTHING_KNOWN, 0.0, 30.0)
         statistics, numbers = simulate(setting, search, 5)
