@@ -17,6 +17,7 @@ from mspfn.networks import build_network, predict
 from mspfn.optimizer import MAX_STEPS, OptimizerConfig
 from mspfn.training_loss import Batch, LossConfig, NameOrConfig, as_loss_config, loss_parts
 from rainsynth.checks import InputError, check_choice, check_count, check_in_range
+from rainsynth.preset_choice import PresetChoice
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 DEVICES = ("auto", "cpu", "cuda")
@@ -61,6 +62,8 @@ class TrainConfig:
     compile                 let torch.compile rewrite the network, with a C++ compiler. Measured for mspfn-tiny in
                             bfloat16 on one core: a step takes 0.83 of the time, after 46 s at the start of a run
     unpaired                rainy photographs without clean versions, learned from beside the pairs; None: none
+    own_rain                rain that the network knew before any adaptation, a part of data.presets: what the next
+                            adaptation keeps. A record, which training does not read; None: data.presets
     guard                   end the run where it loses what the first weights could do; None: never
     stop_after_validations  end the run after so many validations in a row without a better PSNR; None: never
     keep_checkpoints        how many of the last checkpoints stay
@@ -76,6 +79,7 @@ class TrainConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     loss: Annotated[LossConfig | str, NameOrConfig()] = "charbonnier-edge"
     unpaired: UnpairedConfig | None = None
+    own_rain: tuple[PresetChoice, ...] | None = None
     guard: GuardConfig | None = None
     accumulate: int = 1
     ema_decay: float = 0.999

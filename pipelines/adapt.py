@@ -80,10 +80,12 @@ def given(wanted: Adaptation, values: dict[str, Any], shards: Path) -> dict[str,
     """The values of a training config that follow from what is wanted, by "group__name".
 
     The network's own rain, its target and its size are those that `values`, of the file and the settings, name, else
-    what its weights say.
+    what its weights say: of weights that were adapted before, the rain that they knew before that.
     """
     known = about_weights(wanted.weights)
-    trained_on = known.get("about", {}).get("config", {}).get("data", {}) | group(values, "data")
+    run_before = known.get("about", {}).get("config", {})
+    said = group(values, "data")
+    trained_on = run_before.get("data", {}) | said
     found: dict[str, Any] = {
         "network__name": known["network"]["name"],
         "network__overrides": known["network"]["config"] | group(values, "network", "overrides"),
@@ -92,10 +94,12 @@ def given(wanted: Adaptation, values: dict[str, Any], shards: Path) -> dict[str,
         "data__photographs": str(wanted.photographs),
         "data__validation_shards": str(shards),
     }
-    own = trained_on.get("presets") or [asdict(part) for part in EVERY_CLASS]
+    adapted_before = None if "presets" in said else run_before.get("own_rain")
+    own = adapted_before or trained_on.get("presets") or [asdict(part) for part in EVERY_CLASS]
     fitted = [asdict(part) for part in fitted_rain(wanted.fitted)] if wanted.fitted else []
     own_fraction = HALF if wanted.own_fraction is None else wanted.own_fraction
     found["data__presets"] = shared(own, fitted, own_fraction) if fitted else own
+    found["own_rain"] = own
     if wanted.rainy is None:
         found["unpaired"] = None
     else:

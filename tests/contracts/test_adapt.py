@@ -17,6 +17,7 @@ from rainsynth.pictures import write_picture
 
 CONFIG = Path(__file__).parents[2] / "configs" / "adapt" / "another_place.yaml"
 TRAINED_ON = {"config": {"data": {"target": "veiled", "presets": [{"preset": "light", "weight": 3.0}]}}}
+NAMED = {"data": {"presets": [{"preset": "drizzle"}]}}
 QUICK = ["steps=3", "validate_every_steps=2", "optimizer.warmup_steps=1", "data.patch_px=16", "unpaired.patch_px=16"]
 
 
@@ -52,6 +53,21 @@ def test_what_the_config_names_goes_before_what_the_weights_say(place: Path) -> 
     assert (values["data__target"], values["data__presets"]) == ("clean", [{"preset": "heavy"}])
     values = given(wanted(place), {"network": {"overrides": {"fine_fusion_units": 3}}}, place / "shards")
     assert (values["network__overrides"]["fine_fusion_units"], values["network__overrides"]["channels"]) == (3, 8)
+
+
+def test_a_network_adapted_again_keeps_the_rain_it_knew_first(
+    place: Path, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    words = ["adapt", CONFIG, "--photographs", place / "clean", "--held-out", place / "others"]
+    words += ["--fitted", place / "fitted.yaml", *(word for setting in QUICK[:4] for word in ("--set", setting))]
+    for weights, out in (("weights.pt", "once"), ("once/weights.pt", "twice")):
+        code, _, error = run(*words, "--weights", place / weights, "--out", place / out)
+        assert code == 0, error
+        config = json.loads((place / out / "config.json").read_text())
+        shares = {part["preset"]: part["weight"] for part in config["data"]["presets"]}
+        assert shares == pytest.approx({"light": 0.5, "heavy": 0.125, "windy": 0.375})
+    anew = given(wanted(place, weights=str(place / "twice" / "weights.pt")), NAMED, place / "shards")
+    assert anew["own_rain"] == NAMED["data"]["presets"]
 
 
 @pytest.mark.parametrize("values", [{"data": 3}, {"network": None}, {"network": {"overrides": [8]}}])
