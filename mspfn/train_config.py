@@ -33,7 +33,8 @@ class NetworkChoice:
     name            one of mspfn.networks.NETWORKS, as "mspfn-tiny"
     overrides       fields of that network's config that differ, as {"channels": 16}
     start_weights   file or bundled name of weights to go on from, of the same network or of an MSPFN with fewer
-                    fine-fusion units, which is made deeper (mspfn.networks.growth); None: random ones
+                    fine-fusion units or half, a third ... of the channels, which is made larger
+                    (mspfn.networks.growth); None: random ones
     """
 
     __pydantic_config__ = FORBID_UNKNOWN_KEYS

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mspfn.checkpoint import Checkpoint, describe, load_weights
 from mspfn.networks import build_network
-from mspfn.networks.growth import deepened
+from mspfn.networks.growth import grown
 from mspfn.optimizer import adamw
 from mspfn.train_config import NetworkChoice, TrainConfig
 from rainsynth.checks import InputError
@@ -141,7 +141,7 @@ class TrainingState:
 
 
 def first_network(choice: NetworkChoice, seed: int) -> nn.Module:
-    """The network before its first step: weights drawn from `seed`, or those of `start_weights`, deeper if need be."""
+    """The network before its first step: weights drawn from `seed`, or those of `start_weights`, grown if need be."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = build_network(choice.name, **choice.overrides)
@@ -150,10 +150,10 @@ def first_network(choice: NetworkChoice, seed: int) -> nn.Module:
     started, wanted = load_weights(choice.start_weights), describe(network)
     if describe(started) == wanted:
         return started
-    deeper = deepened(started, network)
-    if deeper is not None:
-        return deeper
+    larger = grown(started, network)
+    if larger is not None:
+        return larger
     raise InputError(
-        f"network.start_weights must hold the network of this config or an MSPFN of fewer fine-fusion units, {wanted}, "
-        f"got {describe(started)} in {choice.start_weights}. Set network.name and network.overrides to it."
+        "network.start_weights must hold the network of this config, or a smaller MSPFN that can grow into it, "
+        f"{wanted}, got {describe(started)} in {choice.start_weights}. Set network.name and network.overrides to it."
     )

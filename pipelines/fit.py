@@ -27,6 +27,7 @@ from pipelines.fit_families import (
     Number,
     with_spread,
 )
+from pipelines.fit_kinds import Kinds, kinds_of, pictures_drawn
 from pipelines.fit_pictures import Rainy, survey_rainy
 from pipelines.fit_rounds import Crew, Depths, Search, Setting, Simulated, crew_of, simulate_round, statistics_of
 from pipelines.fit_statistics import NETWORK, network_of, telling
@@ -78,10 +79,10 @@ class FitOptions:
 class Fit:
     """The rain of a place: where the search ended, and the numbers of its pictures there.
 
-    `names` are those of the search's ranges, then of its findings; `whole` the ranges it began with. `used` says which
-    of the statistics the numbers were regressed on. `family_odds` is
+    `names` are those of the search's ranges, then of its findings; `whole` the ranges it began with. `family_odds` is
     by how much the next family was less likely, as a logarithm; NaN where it was not asked. `screen` is by how much
-    lines are screened, from 0 to 1; `interval_sds` the reach of 90 % intervals in standard errors.
+    lines are screened, from 0 to 1; `interval_sds` the reach of 90 % intervals in standard errors. `estimates` are
+    the numbers of each photograph by itself; `kinds` is None for physical rain, which has a range of each number.
     """
 
     setting: Setting
@@ -92,10 +93,11 @@ class Fit:
     regression: Regression
     observed: Float[np.ndarray, "n s"]
     statistic_names: tuple[str, ...]
-    used: Bool[np.ndarray, "s"]
+    estimates: Float[np.ndarray, "n q"]
     family_odds: float
     screen: float
     interval_sds: float
+    kinds: Kinds | None = None
 
     @property
     def blend(self) -> str:
@@ -140,9 +142,8 @@ def fit(
     families = (PHYSICAL,) if options.camera.ends() else FAMILIES
     families = families if options.family == AUTO else (options.family,)
     total = len(families) * options.pictures[0] + sum(options.pictures[1:])
-    with ExitStack() as stack:
+    with ExitStack() as stack, crew_of(options.workers) as crew:
         advance = stack.enter_context(progress("rain simulated", total))
-        crew = stack.enter_context(crew_of(options.workers))
         searches = [first_search(family, camera, centre_deg, reach_deg) for family in families]
         firsts = [
             simulate_round(setting, search, number, options.pictures[0], crew, advance)
@@ -150,7 +151,13 @@ def fit(
         ]
         observed = observe(setting, searches[0])
         chosen, odds = choose(firsts, observed)
-        return narrow(setting, searches[chosen], firsts[chosen], options, crew, advance, odds)
+        fitted = narrow(setting, searches[chosen], firsts[chosen], options, crew, advance, odds)
+        if fitted.search.family == PHYSICAL:
+            return fitted
+        stack.close()  # one bar after the other
+        advance = stack.enter_context(progress("rain of the fit drawn", pictures_drawn(len(rainy))))
+        made = kinds_of(setting, fitted.search, fitted.regression, fitted.estimates, fitted.found, crew, advance)
+        return replace(fitted, kinds=made)
 
 
 def directions_of(rainy: tuple[Rainy, ...]) -> tuple[float, float]:
@@ -259,7 +266,7 @@ def narrow(
         regression=regression,
         observed=observed,
         statistic_names=statistic_names,
-        used=used,
+        estimates=regression.estimates(observed[:, used]),
         family_odds=odds,
         screen=screen,
         interval_sds=reach_sds,

@@ -12,7 +12,6 @@ from pipelines.config import build_config
 from pipelines.fit import Fit
 from pipelines.fit_camera import camera_line
 from pipelines.fit_families import BASE_PRESET, NOISE, PHYSICAL, SCREEN, STREAKS_OF, Number, whole_layers
-from pipelines.fit_kinds import numbers_by_photograph
 from pipelines.generate_config import GenerateConfig
 from rainsynth.preset_choice import PresetChoice
 
@@ -35,25 +34,20 @@ def part_of_fit(fit: Fit) -> dict[str, Any]:
 
     Rain on display codes is of a kind for each photograph, physical rain of one range of each number.
     """
-    if fit.search.family == PHYSICAL:
+    if fit.kinds is None:
         return {"preset": BASE_PRESET, "ranges": {name: range_of(fit, name) for name in fit.search.ranges}}
     made = {"streaks": STREAKS_OF[NOISE]} if fit.search.family == NOISE else {}
-    found = numbers_by_photograph(fit)
-    share = 1 / len(found)
+    titles = [f"as {fit.setting.rainy[place].path.name}" for place in fit.kinds.places]
     kinds = [
-        {"title": f"as {photograph}", "share_fraction": share, "ranges": line_numbers(fit, numbers)}
-        for photograph, numbers in found
+        {"title": title, "share_fraction": 1 / len(titles), "ranges": line_numbers(fit, numbers)}
+        for title, numbers in zip(titles, fit.kinds.numbers, strict=True)
     ]
     return {"lines": {"blend": fit.blend, **made, "kinds": kinds}}
 
 
-def line_numbers(fit: Fit, numbers: Float[np.ndarray, "q"]) -> dict[str, float]:
+def line_numbers(fit: Fit, numbers: Float[np.ndarray, "free"]) -> dict[str, float]:
     """Numbers of one kind of lines or noise, as they stand in a config."""
-    found = {
-        name: _rounded(fit.whole[name].from_scale(numbers[fit.place(name)]))
-        for name in fit.search.ranges
-        if name != SCREEN
-    }
+    found = {name: _rounded(value) for name, value in fit.search.numbers(numbers).items() if name != SCREEN}
     return found | {"layer_count": whole_layers(found["layer_count"])}
 
 

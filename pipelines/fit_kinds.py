@@ -4,31 +4,77 @@ Simulated pictures that were seen most as a photograph was stand for it, their n
 estimates (regression adjustment: Beaumont, Zhang & Balding 2002, doi:10.1093/genetics/162.4.2025). All photographs'
 kinds together are the rain of the place: numbers that go together stay together, two sorts of pictures stay two sorts,
 and a number of which a picture says nothing is as the last rounds drew it.
+
+One picture tells less than all do, so that its kinds stay nearer to what was simulated than they should, and limits cut
+some off. So all kinds are moved alike, until what they draw covers as much, and is as bright, long and wide on average,
+as was found for all photographs together.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float
 
-from pipelines.fit import Fit
-from rainsynth.measure.population import Regression
+from pipelines.fit_families import FINDINGS_OF, findings, render
+from pipelines.fit_rounds import CHUNK, ROUND_STRIDE, Crew, Search, Setting
+from rainsynth.measure.population import Population, Regression
+from rainsynth.measure.response import Rows
+from rainsynth.scene.background import Background
 
 KINDS = 120  # choice: about so many in all, but one at least for each of the photographs that are used
 SMALLEST_SPREAD = 1e-12
+MOVES = 4  # choice: what is missing is a few per cent then, less than is known of it
+DRAWS = (
+    4  # choice: pictures of each kind that are drawn, so that their mean is known better than that of the photographs
+)
+DIRECTIONS = ("direction_deg", "faint_direction_deg")
+MOVES_INDEX = 8 * ROUND_STRIDE  # of the pictures that are drawn to see what is missing; rounds have others
 
 
-def numbers_by_photograph(fit: Fit) -> list[tuple[str, Float[np.ndarray, "q"]]]:
-    """Names of photographs, and numbers that each may have, each in its own scale: several times, all as likely.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Kinds:
+    """Photographs by their places, and numbers that each may have, in their own scales: several times, all as likely.
 
-    Of more than KINDS photographs that many are used, evenly.
+    `numbers` holds those that are drawn one by one, as the search's ranges have them.
     """
-    photographs = len(fit.observed)
-    places = np.unique(np.linspace(0, photographs - 1, min(photographs, KINDS)).round().astype(int))
-    estimates = fit.regression.estimates(fit.observed[places][:, fit.used])
-    names = [fit.setting.rainy[place].path.name for place in places]
-    rows = [likely_numbers(fit.regression, estimate, max(KINDS // len(places), 1)) for estimate in estimates]
-    return [(name, numbers) for name, own in zip(names, rows, strict=True) for numbers in own]
+
+    places: tuple[int, ...]
+    numbers: Float[np.ndarray, "kinds free"]
+
+
+def kinds_of(
+    setting: Setting,
+    search: Search,
+    regression: Regression,
+    estimates: Rows,
+    found: Population,
+    crew: Crew,
+    advance: Callable[[int], None],
+) -> Kinds:
+    """The kinds of a fit: `estimates` are those of the photographs, `found` the numbers over all of them.
+
+    Of more than KINDS photographs that many are used, evenly. `advance` hears of every picture that is drawn.
+    """
+    places = places_used(len(estimates))
+    each = max(KINDS // len(places), 1)
+    likely = np.concatenate([likely_numbers(regression, estimates[place], each) for place in places])
+    free = len(search.ranges)
+    kinds = Kinds(places=tuple(np.repeat(places, each).tolist()), numbers=likely[:, :free])
+    return moved(setting, search, kinds, shift_of(regression, search.ranges), found.mean[free:], crew, advance)
+
+
+def places_used(photographs: int) -> np.ndarray:
+    """Which of so many photographs have kinds."""
+    return np.unique(np.linspace(0, photographs - 1, min(photographs, KINDS)).round().astype(int))
+
+
+def pictures_drawn(photographs: int) -> int:
+    """How many pictures `kinds_of` draws."""
+    used = min(photographs, KINDS)
+    return (MOVES + 1) * DRAWS * used * max(KINDS // used, 1)
 
 
 def likely_numbers(
@@ -39,3 +85,58 @@ def likely_numbers(
     apart = np.sum(((estimate - regression.cross_validated) / spread) ** 2, axis=1)
     nearest = np.argsort(apart, kind="stable")[:count]
     return regression.numbers[nearest] + estimate - regression.cross_validated[nearest]
+
+
+def shift_of(regression: Regression, ranges: Collection[str]) -> Float[np.ndarray, "findings free"]:
+    """By how much the numbers of simulated pictures differ where a finding differs by one, and no other finding.
+
+    Directions stay: they follow from no finding, and differ by chance alone.
+    """
+    off, free = regression.numbers - regression.numbers.mean(axis=0), len(ranges)
+    shift, *_ = np.linalg.lstsq(off[:, free:], off[:, :free], rcond=1e-6)
+    return shift * ~np.isin(list(ranges), DIRECTIONS)
+
+
+def moved(
+    setting: Setting,
+    search: Search,
+    kinds: Kinds,
+    shift: Float[np.ndarray, "findings free"],
+    wanted: Float[np.ndarray, "findings"],
+    crew: Crew,
+    advance: Callable[[int], None],
+) -> Kinds:
+    """The kinds moved alike, so that what they draw has nearly the means `wanted`; of all moves the best."""
+    tried = []
+    for _ in range(MOVES + 1):
+        drawn = drawn_findings(setting, search, kinds, crew, advance)
+        missing = wanted - drawn.mean(axis=0)
+        tried.append((float(np.sum((missing / np.maximum(drawn.std(axis=0), SMALLEST_SPREAD)) ** 2)), kinds))
+        kinds = Kinds(places=kinds.places, numbers=kinds.numbers + missing @ shift)
+    return min(tried, key=lambda one: one[0])[1]
+
+
+def drawn_findings(setting: Setting, search: Search, kinds: Kinds, crew: Crew, advance: Callable[[int], None]) -> Rows:
+    """What follows in DRAWS pictures of each kind, as the fit's own pictures show it; the same chance in every call."""
+    count = DRAWS * len(kinds.places)
+    chunks = [range(first, min(first + CHUNK, count)) for first in range(0, count, CHUNK)]
+    rows = []
+    for chunk in crew(_draw_chunk, [(setting, search, kinds, chunk) for chunk in chunks]):
+        rows += chunk
+        advance(len(chunk))
+    return np.array(rows)
+
+
+def _draw_chunk(job: tuple[Setting, Search, Kinds, Sequence[int]]) -> list[list[float]]:
+    setting, search, kinds, chosen = job
+    return [_draw(setting, search, kinds, number) for number in chosen]
+
+
+def _draw(setting: Setting, search: Search, kinds: Kinds, number: int) -> list[float]:
+    kind = number % len(kinds.places)
+    rainy = setting.rainy[kinds.places[kind]]
+    black = Background(np.zeros((rainy.height_px, rainy.width_px, 3), np.uint8))
+    values = search.numbers(kinds.numbers[kind])
+    sample = render(search.family, values, black, rainy.window, setting.seed, MOVES_INDEX + number)
+    found = findings(search.family, sample)
+    return [found[name] for name in FINDINGS_OF[search.family]]

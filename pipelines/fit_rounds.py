@@ -43,6 +43,12 @@ class Search:
     reach_deg: float
     aim: Aim | None = None
 
+    def numbers(self, values: Float[np.ndarray, "free"]) -> dict[str, float]:
+        """Numbers by name, within their limits, of values in their own scales."""
+        return {
+            name: number.from_scale(value) for (name, number), value in zip(self.ranges.items(), values, strict=True)
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
@@ -76,15 +82,14 @@ def simulate(setting: Setting, search: Search, index: int) -> tuple[np.ndarray, 
     """Statistics and numbers of the simulated picture `index`."""
     cv2.setNumThreads(1)
     rng = sample_rng(setting.seed, index, MIXTURE_STREAM)
-    drawn = dict(zip(search.ranges, draw_numbers(search.ranges, search.aim, rng), strict=True))
+    drawn = draw_numbers(search.ranges, search.aim, rng)
     rainy = setting.rainy[index % len(setting.rainy)]
     clean_srgb8 = clean_like(rainy, setting.backgrounds, rng)
     background = Background(clean_srgb8, setting.depths.get(rainy.path))
-    numbers = {name: search.ranges[name].from_scale(value) for name, value in drawn.items()}
-    sample = render(search.family, numbers, background, rainy.window, setting.seed, index)
+    sample = render(search.family, search.numbers(drawn), background, rainy.window, setting.seed, index)
     statistics = as_row(statistics_of(setting, search, sample.rainy_srgb8))
     found = findings(search.family, sample)
-    return statistics, np.array([*drawn.values(), *(found[name] for name in FINDINGS_OF[search.family])])
+    return statistics, np.array([*drawn, *(found[name] for name in FINDINGS_OF[search.family])])
 
 
 def simulate_round(

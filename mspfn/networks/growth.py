@@ -1,34 +1,69 @@
-"""A trained MSPFN made deeper: further fine-fusion units that at first change nothing.
+"""A trained MSPFN made deeper, wider or both: a larger network that begins as the same function.
 
-Source: the idea is that of Net2Net, Chen et al., "Net2Net: Accelerating Learning via Knowledge Transfer", ICLR 2016,
-arXiv:1511.05641: a larger network begins as the same function as the smaller one, and learns on from there.
+Source: Chen et al., "Net2Net: Accelerating Learning via Knowledge Transfer", ICLR 2016, arXiv:1511.05641.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from torch import nn
+from torch import Tensor, nn
 
-from mspfn.networks.mspfn import MSPFN, FineFusionUnit
+from mspfn.networks.mspfn import MSPFN, FineFusionUnit, MSPFNConfig
 
 
-def deepened(network: nn.Module, wanted: nn.Module) -> nn.Module | None:
-    """`wanted` with the weights of `network`: the same function (N, 3, H, W) -> same, to the last bit.
+def grown(network: nn.Module, wanted: nn.Module) -> nn.Module | None:
+    """`wanted` with the weights of `network`: the same function (N, 3, H, W) -> same.
 
-    None unless `wanted` is `network` with more fine-fusion units and otherwise the same. The further units come after
-    the ones there are and keep the weights they have, but for the last convolution of each block, z += B(z), which
-    starts at zero. The slopes of its PReLU are not zero, so that it learns from the first step.
+    None unless `wanted` is `network` with more fine-fusion units, some times its channels, or both, and otherwise the
+    same. Only made deeper it is the same to the last bit, made wider but for rounding.
+
+    Further units come after the ones there are and keep the weights they have, but for the last convolution of each
+    block, z += B(z), which starts at zero. The slopes of its PReLU are not zero, so that it learns from the first step.
+    How channels become more: `widened`.
     """
-    if not (isinstance(network, MSPFN) and isinstance(wanted, MSPFN)):
+    if not (isinstance(network, MSPFN) and isinstance(wanted, MSPFN)) or not larger(network.config, wanted.config):
         return None
-    units, wanted_units = network.config.fine_fusion_units, wanted.config.fine_fusion_units
-    if wanted_units <= units or replace(network.config, fine_fusion_units=wanted_units) != wanted.config:
-        return None
-    wanted.load_state_dict(wanted.state_dict() | network.state_dict())
-    for unit in list(wanted.fine_fusion)[units:]:
+    weights = wanted.state_dict()
+    for path, module in network.named_modules():
+        inputs = 0 if isinstance(module, nn.ConvTranspose2d) else 1
+        for name, weight in module.named_parameters(prefix=path, recurse=False):
+            weights[name] = widened(weight.detach(), weights[name], inputs)
+    wanted.load_state_dict(weights)
+    for unit in list(wanted.fine_fusion)[network.config.fine_fusion_units :]:
         silence(unit)
     return wanted
+
+
+def larger(config: MSPFNConfig, wanted: MSPFNConfig) -> bool:
+    """Whether a config is another one with more fine-fusion units, some times its channels, or both."""
+    deeper, times = wanted.fine_fusion_units - config.fine_fusion_units, wanted.channels // config.channels
+    if deeper < 0 or times < 1 or (deeper == 0 and times == 1):
+        return False
+    full, half, quarter = (times * hidden for hidden in config.hidden_channels)
+    expected = replace(
+        config,
+        fine_fusion_units=wanted.fine_fusion_units,
+        channels=times * config.channels,
+        lstm_channels=(full, half, quarter),
+    )
+    return expected == replace(wanted, lstm_channels=wanted.hidden_channels)
+
+
+def widened(weight: Tensor, fresh: Tensor, inputs: int) -> Tensor:
+    """A weight for several copies of every channel, in the shape of `fresh`, the larger network's own; `inputs`: a dim.
+
+    Each copy of an input has its share of the weight, and beside it what `fresh` has there less the mean of that over
+    the copies: it adds nothing while they are the same, and lets them become different.
+    """
+    copies = fresh.shape[inputs] // weight.shape[inputs] if weight.dim() > 1 else 1
+    for dim in range(min(weight.dim(), 2)):  # kernels stay as large as they are
+        weight = weight.repeat_interleave(fresh.shape[dim] // weight.shape[dim], dim)
+    if copies == 1:
+        return weight
+    by_input = fresh.unflatten(inputs, (-1, copies))
+    off = (by_input - by_input.mean(dim=inputs + 1, keepdim=True)).flatten(inputs, inputs + 1)
+    return weight / copies + off
 
 
 def silence(unit: nn.Module) -> None:

@@ -20,7 +20,17 @@ from pipelines.fit_camera import NOTHING_KNOWN, camera_of, camera_of_file, exif_
 from pipelines.fit_config import config_text, part_of_fit, rows_of_fit
 from pipelines.fit_depth import depth_of
 from pipelines.fit_families import RANGES_OF, Number, layer_findings
-from pipelines.fit_kinds import KINDS, likely_numbers
+from pipelines.fit_kinds import (
+    DIRECTIONS,
+    KINDS,
+    MOVES,
+    Kinds,
+    drawn_findings,
+    likely_numbers,
+    moved,
+    pictures_drawn,
+    shift_of,
+)
 from pipelines.fit_pictures import LONGEST_SIDE_PX, clean_like, look_at, survey_rainy
 from pipelines.fit_report import write_report
 from pipelines.fit_rounds import Setting, Simulated, simulate, statistics_of
@@ -95,6 +105,28 @@ def test_two_sorts_of_pictures_stay_two_sorts(photographs: int, seed: int) -> No
         likely = likely_numbers(regression, found, 10)
         assert likely.shape == (10, 2)
         np.testing.assert_allclose(likely, np.broadcast_to([3 * own, -3 * own], (10, 2)), atol=1)
+
+
+def test_kinds_are_moved_alike_until_they_draw_what_was_found(fitted: Fit) -> None:
+    # From kinds whose streaks are half as bright, and half as long again, as what is asked for.
+    names, kinds = list(fitted.search.ranges), fitted.kinds
+    assert kinds is not None
+    shift, calls = shift_of(fitted.regression, fitted.search.ranges), []
+    wanted = drawn_findings(fitted.setting, fitted.search, kinds, map, calls.append).mean(axis=0)
+    off = np.zeros(len(names))
+    off[names.index("level_codes")], off[names.index("length_px")] = np.log(0.5), np.log(1.5)
+    other = Kinds(places=kinds.places, numbers=kinds.numbers + off)
+
+    def missing(of: Kinds) -> np.ndarray:
+        return np.abs(wanted - drawn_findings(fitted.setting, fitted.search, of, map, calls.append).mean(axis=0))
+
+    made = moved(fitted.setting, fitted.search, other, shift, wanted, map, calls.append)
+    assert sum(calls) == pictures_drawn(12) * (MOVES + 2) // (MOVES + 1)  # what is wanted, then the moves
+    assert missing(other)[2] > 0.3  # level of what is covered, as a logarithm
+    assert missing(made).max() < 0.1
+    off = made.numbers - other.numbers
+    np.testing.assert_allclose(off, np.broadcast_to(off[0], off.shape), atol=1e-9)
+    assert not off[:, [names.index(name) for name in DIRECTIONS if name in names]].any()
 
 
 def test_a_network_that_is_not_there_is_told_before_anything_is_simulated(

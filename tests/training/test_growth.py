@@ -1,15 +1,15 @@
-"""A deeper MSPFN begins as the same function as the one it goes on from, and every further unit learns."""
+"""A larger MSPFN begins as the same function as the one it goes on from, and all that is new in it learns."""
 
 import pytest
 import torch
 
 from mspfn.networks import MSPFN, MSPFNConfig, build_network
-from mspfn.networks.growth import deepened
+from mspfn.networks.growth import grown
 
 
-def network_of(units: int, **config: object) -> MSPFN:
+def network_of(units: int, channels: int = 8, **config: object) -> MSPFN:
     """A small MSPFN with random weights in its last convolution, too."""
-    return MSPFN(MSPFNConfig(fine_fusion_units=units, channels=8, zero_output=False, **config))
+    return MSPFN(MSPFNConfig(fine_fusion_units=units, channels=channels, zero_output=False, **config))
 
 
 @pytest.mark.parametrize("unshuffle", [1, 2])
@@ -21,14 +21,45 @@ def test_a_deeper_network_is_the_same_function_to_the_last_bit(units: int, unshu
     with torch.no_grad():
         before = network(picture)
         assert not torch.equal(wanted(picture), before)
-        deeper = deepened(network, wanted)
+        deeper = grown(network, wanted)
         assert deeper is not None and deeper.config == wanted.config
         assert torch.equal(deeper(picture), before)
 
 
+@pytest.mark.parametrize("units", [1, 3], ids=["wider", "wider and deeper"])
+@pytest.mark.parametrize(
+    ("channels", "config", "wanted_config"),
+    [
+        (16, {}, {}),
+        (24, {}, {}),
+        (16, {"unshuffle": 2, "lstm_channels": (8, 8, 8)}, {"unshuffle": 2, "lstm_channels": (16, 16, 16)}),
+        (
+            16,
+            {"attention_units": (2, 1, 1), "pyramid": "gaussian"},
+            {"attention_units": (2, 1, 1), "pyramid": "gaussian"},
+        ),
+        (16, {"dead_weights": True}, {"dead_weights": True}),
+        (16, {"recurrent_steps": 2}, {"recurrent_steps": 2}),
+        (16, {}, {"lstm_channels": (64, 32, 16)}),
+    ],
+)
+def test_a_wider_network_is_the_same_function_but_for_rounding(
+    units: int, channels: int, config: dict, wanted_config: dict
+) -> None:
+    torch.manual_seed(0)
+    network, wanted = network_of(1, **config).double(), network_of(units, channels, **wanted_config).double()
+    picture = torch.rand(2, 3, 22, 37, dtype=torch.float64)
+    with torch.no_grad():
+        before = network(picture)
+        assert (wanted(picture) - before).abs().max() > 1e-3
+        wider = grown(network, wanted)
+        assert wider is not None and wider.config == wanted.config
+        torch.testing.assert_close(wider(picture), before, rtol=0, atol=1e-12)
+
+
 def test_every_further_unit_learns_from_the_first_step_on() -> None:
     torch.manual_seed(0)
-    deeper = deepened(network_of(1), network_of(3))
+    deeper = grown(network_of(1), network_of(3))
     assert deeper is not None
     further = {
         name: weight
@@ -45,16 +76,48 @@ def test_every_further_unit_learns_from_the_first_step_on() -> None:
         optimizer.step()
 
 
+def test_copies_of_a_channel_become_different_channels() -> None:
+    torch.manual_seed(0)
+    wider = grown(network_of(1), network_of(1, 16))
+    assert wider is not None
+    features = wider.coarse_fusion.features["full_size"]
+    picture = torch.rand(1, 3, 32, 32)
+
+    def apart() -> torch.Tensor:
+        even, odd = features(picture)[:, 0::2], features(picture)[:, 1::2]
+        return (even - odd).abs().amax(dim=(0, 2, 3))
+
+    assert not apart().any()
+    optimizer = torch.optim.SGD(wider.parameters(), lr=0.01)
+    for _ in range(2):
+        optimizer.zero_grad()
+        wider(picture).square().mean().backward()
+        optimizer.step()
+    assert (apart() > 0).all()
+
+
 @pytest.mark.parametrize(
     "wanted",
     [
         network_of(2),
         network_of(1),
+        network_of(1, 16),
         network_of(3, unshuffle=2),
-        MSPFN(MSPFNConfig(fine_fusion_units=3, channels=16)),
+        network_of(2, 4),
+        network_of(2, 12),
+        network_of(2, 16, lstm_channels=(8, 8, 8)),
         build_network("prn"),
     ],
-    ids=["as deep", "less deep", "other squares", "other width", "no MSPFN"],
+    ids=[
+        "as large",
+        "less deep",
+        "wider, less deep",
+        "other squares",
+        "narrower",
+        "no multiple",
+        "other LSTM",
+        "no MSPFN",
+    ],
 )
 def test_another_network_is_none_that_it_can_be_made_into(wanted: torch.nn.Module) -> None:
-    assert deepened(network_of(2), wanted) is None
+    assert grown(network_of(2), wanted) is None
