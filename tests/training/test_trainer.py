@@ -479,7 +479,7 @@ def test_training_goes_on_from_start_weights(tmp_path):
     picture = torch.rand(1, 3, 24, 24)
     with torch.no_grad():
         assert torch.equal(network(picture), started(picture))
-    other = replace(choice, overrides={"fine_fusion_units": 1, "channels": 16})
+    other = replace(choice, overrides={"fine_fusion_units": 1, "channels": 12})
     with pytest.raises(InputError, match=r"^network.start_weights must hold the network of this config"):
         TrainingState(tiny_config(network=other), torch.device("cpu"))
 
