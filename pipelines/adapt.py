@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from mspfn.checkpoint import about_weights
-from mspfn.data_config import EVERY_CLASS
 from mspfn.train_config import TrainConfig
 from mspfn.trainer import TrainResult
 from pipelines.config import key_of, load_config, read_yaml, set_values
@@ -80,22 +79,24 @@ def given(wanted: Adaptation, values: dict[str, Any], shards: Path) -> dict[str,
     """The values of a training config that follow from what is wanted, by "group__name".
 
     The network's own rain, its target and its size are those that `values`, of the file and the settings, name, else
-    what its weights say: of weights that were adapted before, the rain that they knew before that.
+    what its weights say: of weights that were adapted before, the rain that they knew before that. Raises InputError
+    where neither says which rain, or with which target.
     """
     known = about_weights(wanted.weights)
     run_before = known.get("about", {}).get("config", {})
     said = group(values, "data")
     trained_on = run_before.get("data", {}) | said
+    check_known(trained_on, wanted.weights)
     found: dict[str, Any] = {
         "network__name": known["network"]["name"],
         "network__overrides": known["network"]["config"] | group(values, "network", "overrides"),
         "network__start_weights": wanted.weights,
-        "data__target": trained_on.get("target", "clean"),
+        "data__target": trained_on["target"],
         "data__photographs": str(wanted.photographs),
         "data__validation_shards": str(shards),
     }
     adapted_before = None if "presets" in said else run_before.get("own_rain")
-    own = adapted_before or trained_on.get("presets") or [asdict(part) for part in EVERY_CLASS]
+    own = adapted_before or trained_on["presets"]
     fitted = [asdict(part) for part in fitted_rain(wanted.fitted)] if wanted.fitted else []
     own_fraction = HALF if wanted.own_fraction is None else wanted.own_fraction
     found["data__presets"] = shared(own, fitted, own_fraction) if fitted else own
@@ -105,6 +106,19 @@ def given(wanted: Adaptation, values: dict[str, Any], shards: Path) -> dict[str,
     else:
         found |= {"unpaired__photographs": str(wanted.rainy), "unpaired__presets": fitted or own}
     return found
+
+
+def check_known(trained_on: dict[str, Any], weights: str) -> None:
+    """Raise InputError unless it is known in which rain a network was trained, and with which target.
+
+    With the other target it would learn to take off the veil that it had learned to keep, or to keep it.
+    """
+    missing = [f"data.{key}" for key in ("presets", "target") if not trained_on.get(key)]
+    if missing:
+        raise InputError(
+            f"{' and '.join(missing)} must be named for weights that do not say what they were trained on, got "
+            f"{weights}. Pass --set data.target=veiled or clean, and --set 'data.presets=[...]' as training configs do."
+        )
 
 
 def group(values: dict[str, Any], *keys: str) -> dict[str, Any]:

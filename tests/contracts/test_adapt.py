@@ -70,6 +70,17 @@ def test_a_network_adapted_again_keeps_the_rain_it_knew_first(
     assert anew["own_rain"] == NAMED["data"]["presets"]
 
 
+def test_weights_that_do_not_say_what_they_were_trained_on_need_to_be_told(place: Path) -> None:
+    save_weights(place / "bare.pt", build_network("mspfn-demo", fine_fusion_units=1, channels=8))
+    bare = wanted(place, weights=str(place / "bare.pt"))
+    with pytest.raises(InputError, match=r"^data.presets and data.target must be named for weights .* got .*bare.pt\."):
+        given(bare, {}, place / "shards")
+    with pytest.raises(InputError, match=r"^data.target must be named"):
+        given(bare, NAMED, place / "shards")
+    values = given(bare, {"data": NAMED["data"] | {"target": "veiled"}}, place / "shards")
+    assert (values["data__target"], values["data__presets"]) == ("veiled", NAMED["data"]["presets"])
+
+
 @pytest.mark.parametrize("values", [{"data": 3}, {"network": None}, {"network": {"overrides": [8]}}])
 def test_a_value_where_a_group_of_values_belongs_is_refused(place: Path, values: dict[str, object]) -> None:
     with pytest.raises(InputError, match=r"^(data|network|network\.overrides) must hold keys and values, got"):
