@@ -110,9 +110,14 @@ def load_weights(name_or_path: str | Path) -> nn.Module:
 
 
 def about_weights(name_or_path: str | Path) -> dict[str, Any]:
-    """What a weights file says about itself: network, code version and the `about` it was saved with."""
+    """What a weights file says about itself: network, code version and the `about` it was saved with.
+
+    Of a checkpoint `about` are its steps so far and the config of its run.
+    """
     content = read_archive(weights_path(name_or_path))
-    return {key: content[key] for key in ("network", "code_version", "about") if key in content}
+    if content["format"] == CHECKPOINT_FORMAT:
+        content["about"] = {"steps": content["step"], "config": content["config"]}
+    return {key: content[key] for key in ("network", "code_version", "about")}
 
 
 def load_state(network: nn.Module, state: State, path: Path) -> None:

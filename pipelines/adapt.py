@@ -83,7 +83,7 @@ def given(wanted: Adaptation, values: dict[str, Any], shards: Path) -> dict[str,
     where neither says which rain, or with which target.
     """
     known = about_weights(wanted.weights)
-    run_before = known.get("about", {}).get("config", {})
+    run_before = known["about"].get("config", {})
     said = group(values, "data")
     trained_on = run_before.get("data", {}) | said
     check_known(trained_on, wanted.weights)

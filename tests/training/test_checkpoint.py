@@ -183,6 +183,14 @@ def test_a_file_that_lacks_a_part_is_refused(tmp_path):
     assert "got none of weights, about, code_version" in refusal(tmp_path / "w.pt")
 
 
+def test_a_checkpoint_says_what_it_was_trained_on_as_weights_do(tmp_path):
+    saved = some_checkpoint(tiny_network(), tiny_network())
+    save_checkpoint(tmp_path / "step.pt", replace(saved, step=7, config={"data": {"target": "veiled"}}))
+    said = about_weights(tmp_path / "step.pt")
+    assert said["about"] == {"steps": 7, "config": {"data": {"target": "veiled"}}}
+    assert said["network"]["name"] == saved.network["name"]
+
+
 def test_weights_are_no_checkpoint(tmp_path):
     save_weights(tmp_path / "w.pt", tiny_network())
     with pytest.raises(InputError, match=r"must be a checkpoint of `rainsynth train`, got mspfn-weights"):
