@@ -89,6 +89,7 @@ def noise_of_a_place(rng: np.random.Generator) -> LineRain:
         "level_codes": around(log_even(rng, 30, 100), 1.2),
         "faint_coverage_fraction": rng.uniform(0, 0.5),
         "faint_level_codes": rng.uniform(7, 20),
+        "layer_size_log_sd": rng.uniform(0, 0.5),
     }
     blend = "screen" if rng.random() < 0.5 else "additive"
     return LineRain(blend=blend, streaks=STREAKS_OF[NOISE], kinds=(LineKind(ranges=ranges),))

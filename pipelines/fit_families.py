@@ -114,6 +114,7 @@ NOISE_RANGES: dict[str, Number] = {
     "level_codes": _log(12, 160),
     "layer_scatter_deg": _even(0, 12),
     "layer_level_log_sd": _even(0, 0.4),
+    "layer_size_log_sd": _even(0, 0.6),
     "faint_coverage_fraction": _even(0, 0.6),
     "faint_direction_deg": _even(-30, 30),
     "faint_level_codes": _log(6, 25),

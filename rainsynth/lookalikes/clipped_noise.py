@@ -20,6 +20,7 @@ from rainsynth.lookalikes.streaks import STEEPEST_DEG, faint_layer_codes, layer_
 DIMMEST_GRAIN = 0.4  # choice: grains are of a brightness between this and 1, evenly
 BRIGHT_FRACTION = 0.15  # choice: of what is covered; the level that these exceed is where a ramp of 1 ends
 STEEPEST_RAMP = 1e-5  # of a grain's brightness: keeps the quotient of a step finite
+SMALLEST_GRAIN_PX = 1.0  # of a layer: there is no noise finer than pixels
 SPARE_PX = 2  # of noise beyond the reach of the blur, for enlarging it
 
 
@@ -52,17 +53,27 @@ def summed_noise_codes(
     """Streaks of one picture, float32 [codes], from numbers by name: fields of `NoiseStyle`, and how layers differ.
 
     Layers, their directions and levels, and the faint layer of drawn streaks: as in `streaks.summed_layers_codes`.
+    Layers differ in size, too: see `layer_size`.
     """
     style = NoiseStyle(**{field.name: drawn[field.name] for field in fields(NoiseStyle) if field.name in drawn})
     total = np.zeros((height_px, width_px), dtype=np.float32)
     for number in range(drawn["layer_count"]):
+        size = layer_size(drawn, rng)
         layer_style = replace(
             style,
+            length_px=style.length_px * size,
+            grain_px=max(style.grain_px * size, SMALLEST_GRAIN_PX),
             direction_deg=float(np.clip(layer_direction_deg(drawn, number, rng), -STEEPEST_DEG, STEEPEST_DEG)),
             level_codes=style.level_codes * layer_gain(drawn, rng),
         )
         total += noise_layer_codes(height_px, width_px, layer_style, rng)
     return total + faint_layer_codes(height_px, width_px, drawn, rng)
+
+
+def layer_size(drawn: Mapping[str, Any], rng: np.random.Generator) -> float:
+    """How large a layer is beside the median one, grains and blur alike: log-normal, with `layer_size_log_sd`."""
+    log_sd = drawn.get("layer_size_log_sd", 0)
+    return float(np.exp(log_sd * rng.standard_normal())) if log_sd > 0 else 1.0
 
 
 def noise_layer_codes(

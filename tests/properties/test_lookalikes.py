@@ -16,7 +16,7 @@ from rainsynth import measure
 from rainsynth.checks import InputError
 from rainsynth.display_blend import DISPLAY_BLENDS, blend_on_display
 from rainsynth.lookalikes import LOOKALIKES, Drawn, Kind, LookAlike, LookAlikeLayers, draw_look_alike
-from rainsynth.lookalikes.clipped_noise import NoiseStyle, noise_layer_codes
+from rainsynth.lookalikes.clipped_noise import NoiseStyle, layer_size, noise_layer_codes, summed_noise_codes
 from rainsynth.lookalikes.noise import motion_kernel
 from rainsynth.lookalikes.streaks import StreakStyle, layer_codes
 from rainsynth.pictures import read_photo
@@ -295,6 +295,25 @@ def test_clipped_noise_lies_along_its_direction_and_is_longer_and_wider_as_its_s
     assert directions == pytest.approx(dict.fromkeys(directions, 8), abs=1)
     assert 1.4 < lengths["long"] / lengths["plain"] < 2.5
     assert 1.4 < widths["coarse"] / widths["plain"] < 2.5
+
+
+def test_layers_of_noise_differ_in_size_where_they_are_told_to():
+    numbers = {"direction_deg": 0.0, "length_px": 40.0, "grain_px": 1.5, "grains_per_length": 8.0}
+    numbers |= {"layer_coverage_fraction": 0.4, "ramp_fraction": 1.0, "level_codes": 80.0, "layer_count": 1}
+
+    def widths_px(log_sd: float) -> list[float]:
+        layers = [
+            summed_noise_codes(200, 200, numbers | {"layer_size_log_sd": log_sd}, np.random.default_rng(seed))
+            for seed in range(30)
+        ]
+        return [measure.width_px(measure.autocorrelation(layer), 0.0) for layer in layers]
+
+    alike, differing = np.log(widths_px(0.0)), np.log(widths_px(0.5))
+    assert alike.std() < 0.1
+    assert 0.2 < differing.std() < 0.5  # grains of less than a pixel are none
+    assert np.log(
+        [layer_size({"layer_size_log_sd": 0.5}, np.random.default_rng(seed)) for seed in range(400)]
+    ).std() == pytest.approx(0.5, rel=0.1)
 
 
 def test_few_grains_make_streaks_one_by_one_each_as_long_as_the_blur():
