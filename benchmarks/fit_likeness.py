@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from pipelines.adapt import fitted_rain
+from pipelines.adapt import Rain, fitted_rain
 from pipelines.fit_pictures import Rainy, clean_like, survey_rainy
 from pipelines.fit_statistics import NETWORK, picture_statistics
 from rainsynth.measure.population import regress
@@ -33,18 +33,18 @@ SHOWN = 10
 CONFIG_SUFFIXES = (".yaml", ".yml")
 
 
-def rain_of(name: str) -> PresetChoice:
-    """The one rain of a config, or a preset."""
-    if not name.endswith(CONFIG_SUFFIXES):
-        return PresetChoice(preset=name)
-    (part,) = fitted_rain(Path(name))
-    return part
+def rain_of(name: str) -> Rain:
+    """The rain of a config, or a preset."""
+    return fitted_rain(Path(name)) if name.endswith(CONFIG_SUFFIXES) else (PresetChoice(preset=name),)
 
 
-def rained(rainy: Rainy, clean: tuple[Path, ...], rain: PresetChoice, index: int, network: str) -> Statistics:
+def rained(rainy: Rainy, clean: tuple[Path, ...], rain: Rain, index: int, network: str) -> Statistics:
     """Statistics of a clean photograph in this rain, at the window of a rainy one."""
-    background = Background(clean_like(rainy, clean, sample_rng(SEED, index, MIXTURE_STREAM)))
-    sample = render_preset(background, rain.family, name=rain.label, seed=SEED, index=index, window=rainy.window)
+    rng = sample_rng(SEED, index, MIXTURE_STREAM)
+    background = Background(clean_like(rainy, clean, rng))
+    weights = np.array([part.weight for part in rain])
+    part = rain[rng.choice(len(rain), p=weights / weights.sum())]
+    sample = render_preset(background, part.family, name=part.label, seed=SEED, index=index, window=rainy.window)
     return picture_statistics(sample.rainy_srgb8, CENTRE_DEG, REACH_DEG, network)
 
 

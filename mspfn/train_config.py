@@ -140,7 +140,16 @@ class TrainConfig:
             for name in (*FOLDERS, *VALIDATION_FOLDERS):
                 if group.get(name) is not None:
                     group[name] = Path(group[name]).name
+            shorten_layers(group.get("presets"))
+        shorten_layers(recorded["own_rain"])
         return recorded
+
+
+def shorten_layers(presets: list[dict[str, Any]] | None) -> None:
+    """Leave the last name of folders of layers in the parts of a mixture."""
+    for part in presets or ():
+        if part["lines"] and part["lines"]["layers"]:
+            part["lines"]["layers"] = Path(part["lines"]["layers"]).name
 
 
 def check_validated(data: DataConfig, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from pipelines.fit import Fit
 from pipelines.fit_camera import camera_line
 from pipelines.fit_families import BASE_PRESET, NOISE, PHYSICAL, SCREEN, STREAKS_OF, Number, whole_layers
 from pipelines.generate_config import GenerateConfig
+from rainsynth.lookalikes.line_rain import TAKEN
 from rainsynth.preset_choice import PresetChoice
 
 FINDING = Number(low=1e-9, high=1e9, scale="logarithmic")  # what follows in a picture has no limits of its own
@@ -73,13 +75,17 @@ def range_of(fit: Fit, name: str) -> Range:
     return [_rounded(number.from_scale(end)) for end in (mean - reach, mean + reach)]
 
 
-def config_text(fit: Fit, command: str, photographs: int) -> str:
-    """The whole config as YAML, with what was found and what was not as its opening remarks."""
+def config_text(fit: Fit, command: str, photographs: int, layers: Path | None = None) -> str:
+    """The whole config as YAML, with what was found and what was not as its opening remarks.
+
+    `layers` is a folder of streaks that were taken off the photographs: as often as the fitted rain comes theirs.
+    """
+    taken = {"blend": fit.blend, "streaks": TAKEN, "layers": str(layers)}
     values = {
         "data": {"photographs": "photos"},
         "samples": SAMPLES,
         "seed": fit.setting.seed,
-        "mixture": [part_of_fit(fit)],
+        "mixture": [part_of_fit(fit), *([{"lines": taken}] if layers else [])],
     }
     build_config(GenerateConfig, values, "the fit")  # what is written can be read
     remarks = [

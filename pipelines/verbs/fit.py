@@ -35,6 +35,9 @@ def fit(
     network: Annotated[
         str | None, typer.Option(help="Weights adapted to them, that see their streaks; mspfn-any-rain unless given.")
     ] = None,
+    layers: Annotated[
+        Path | None, typer.Option(help="Folder to write their streaks to; half of the config's rain is drawn from it.")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A rough fit in a quarter of the time.")] = False,
     workers: Annotated[int | None, typer.Option(help="Processes; one a processor unless given.")] = None,
     seed: Seed = 0,
@@ -45,6 +48,8 @@ def fit(
     from pipelines.fit_camera import given_camera
     from pipelines.fit_config import blend_line, combinations, config_text, rows_of_fit
     from pipelines.fit_depth import depth_of
+    from pipelines.fit_families import PHYSICAL
+    from pipelines.fit_layers import check_new, write_layers
     from pipelines.fit_report import PAGE_NAME, write_report
     from pipelines.fit_statistics import NETWORK
     from pipelines.picture_files import write_whole
@@ -59,10 +64,19 @@ def fit(
         workers=(os.cpu_count() or 1) if workers is None else workers,
         pictures=QUICK_PICTURES_OF_ROUNDS if quick else PICTURES_OF_ROUNDS,
     )
+    if layers is not None:
+        check_new(layers)
+        if family == PHYSICAL or options.camera.ends():
+            raise InputError("--layers must go with lines or noise, got physical rain. It is not blended on codes.")
     with tempfile.TemporaryDirectory() as folder:
         fitted = run(photos, clean_photographs(backgrounds, Path(folder)), options, depth_of(depth))
+        if layers is not None and fitted.search.family == PHYSICAL:
+            console.print("no layers: physical rain is blended in linear light, and its streaks cannot be taken off.")
+            layers = None
+        if layers is not None:
+            write_layers(fitted.setting.rainy, options.network, fitted.blend, layers)
         command = shlex.join(["rainsynth", *sys.argv[1:]])
-        write_whole(output, config_text(fitted, command, len(fitted.setting.rainy)).encode())
+        write_whole(output, config_text(fitted, command, len(fitted.setting.rainy), layers).encode())
         if report is not None:
             write_report(report, fitted)
     show_table(rows_of_fit(fitted), f"{fitted.search.family}, {blend_line(fitted)}")

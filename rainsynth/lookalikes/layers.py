@@ -21,6 +21,7 @@ from rainsynth.lookalikes.noise import blurred_noise_codes
 from rainsynth.lookalikes.ranges import LookAlike, Parameters
 from rainsynth.lookalikes.sets import LOOKALIKES
 from rainsynth.lookalikes.streaks import summed_layers_codes
+from rainsynth.lookalikes.taken_layers import taken_codes
 
 VISIBLE_CODES = 10  # a pixel counts as covered by streaks above this, as in rainsynth.measure
 DEPTH_BLUR_PX = 5.0  # imgaussfilt(dep, 5) of Outdoor-Rain's generator
@@ -28,7 +29,12 @@ LEAST_DISPARITY = 0.1  # 1 / (disparity + 0.1) of the same
 
 DEPTH_NUMBERS = ("fog_per_m", "fading_per_m", "full_depth_m")  # of RainCityscapes; lines blended by screen lack them
 
-RECIPES = {"lines": summed_layers_codes, "clipped noise": summed_noise_codes, "blurred noise": blurred_noise_codes}
+RECIPES = {
+    "lines": summed_layers_codes,
+    "clipped noise": summed_noise_codes,
+    "blurred noise": blurred_noise_codes,
+    "taken layers": taken_codes,
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -75,7 +81,8 @@ def draw_layers(
     check_depth(depth_m)
     drawn = look_alike.draw(rng)
     height_px, width_px = depth_m.shape
-    streaks = np.minimum(RECIPES[look_alike.recipe](height_px, width_px, drawn, rng), WHITE_CODE)
+    recipe, numbers = RECIPES[look_alike.recipe], drawn | {"layers": look_alike.layers}
+    streaks = np.minimum(recipe(height_px, width_px, numbers, rng), WHITE_CODE)
     if look_alike.blend == "additive":
         streaks, transmission = np.floor(streaks), np.ones(depth_m.shape, dtype=np.float32)
     elif look_alike.blend == "heavy-rain":

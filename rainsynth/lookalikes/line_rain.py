@@ -9,18 +9,21 @@
 
 A range is one number, [low, high], or {low, high, scale}; in the first two the scale is that of the number's own
 default. What is left out has the default of LINE_NUMBERS: one layer of soft streaks of 20 to 60 px near the vertical.
-Streaks are drawn one by one, or, with `streaks: noise` beside the blend, noise that is blurred and clipped.
+Streaks are drawn one by one, or, with `streaks: noise` beside the blend, noise that is blurred and clipped. With
+`streaks: taken` and `layers: FOLDER` they are drawn by no numbers: they were taken off photographs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from rainsynth.checks import InputError, check_choice, check_in_range, check_number
 from rainsynth.lookalikes.ranges import SCALES, Drawn, Kind, LookAlike
 from rainsynth.lookalikes.streaks import STEEPEST_DEG
+from rainsynth.pictures import list_photos
 
 # Blends of lines, and the formula of rainsynth.display_blend that makes each. Screen is 255 - (255 - B)(255 - S) / 255,
 # which RainCityscapes' formula is without its fog.
@@ -31,8 +34,9 @@ LINE_BLENDS = {
     "raincityscapes": "raincityscapes",
 }
 # How streaks are made, and the recipe of rainsynth.lookalikes.layers for it.
-DRAWN, NOISE = "drawn", "noise"
-STREAKS = {DRAWN: "lines", NOISE: "clipped noise"}
+DRAWN, NOISE, TAKEN = "drawn", "noise", "taken"
+STREAKS = {DRAWN: "lines", NOISE: "clipped noise", TAKEN: "taken layers"}
+OF_NUMBERS = (DRAWN, NOISE)
 SOURCE = "a config, or the default of lines"  # of every range
 SHARES_TOLERANCE = 1e-6  # shares are decimal numbers that people write
 
@@ -49,7 +53,7 @@ class LineNumber:
     high: float
     default: Drawn | None
     blends: tuple[str, ...] = tuple(LINE_BLENDS)
-    streaks: tuple[str, ...] = tuple(STREAKS)
+    streaks: tuple[str, ...] = OF_NUMBERS
 
     @property
     def scale(self) -> str:
@@ -61,13 +65,14 @@ def _default(low: float, high: float, scale: str = "uniform") -> Drawn:
     return Drawn(low=float(low), high=float(high), scale=scale, source=SOURCE)
 
 
-def _number(low: float, high: float, value: float, streaks: tuple[str, ...] = tuple(STREAKS)) -> LineNumber:
+def _number(low: float, high: float, value: float, streaks: tuple[str, ...] = OF_NUMBERS) -> LineNumber:
     """A number that is fixed unless a config spreads it."""
     return LineNumber(low=low, high=high, default=_default(value, value), streaks=streaks)
 
 
 HEAVY_RAIN, RAINCITYSCAPES = ("heavy-rain",), ("raincityscapes",)
 OF_DRAWN, OF_NOISE = (DRAWN,), (NOISE,)
+TAKEN_BLENDS = ("additive", "screen")
 
 # What each number means: rainsynth.lookalikes.streaks, .clipped_noise and .layers.
 LINE_NUMBERS: dict[str, LineNumber] = {
@@ -134,23 +139,29 @@ class LineKind:
         return {name: drawn for name, drawn in found.items() if drawn is not None}
 
 
+ONE_KIND = (LineKind(),)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineRain:
     """Rain of lines in one or more kinds, whose streaks are made by one of STREAKS and blended by one of LINE_BLENDS.
 
-    `side_margin_px` is for kinds that leave out streaks at the picture's upper or lower edge: see LookAlike.
+    `side_margin_px` is for kinds that leave out streaks at the picture's upper or lower edge: see LookAlike. `layers`
+    is the folder of streaks that are taken off photographs, which have no kinds, and are added or screened.
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
-    kinds: tuple[LineKind, ...] = (LineKind(),)
+    kinds: tuple[LineKind, ...] = ONE_KIND
     blend: str = "additive"
     streaks: str = DRAWN
     side_margin_px: int | None = None
+    layers: str | None = None
 
     def __post_init__(self) -> None:
         check_choice(self.blend, tuple(LINE_BLENDS), "lines.blend")
         check_choice(self.streaks, tuple(STREAKS), "lines.streaks")
+        self._check_taken()
         if not self.kinds:
             raise InputError("lines.kinds must hold at least one kind, got none.")
         total = sum(kind.share_fraction for kind in self.kinds)
@@ -166,24 +177,52 @@ class LineRain:
                 made = " or ".join(LINE_NUMBERS[name].streaks)
                 raise InputError(f"{name} must go with streaks {made}, got streaks {self.streaks}. Leave it out.")
 
+    def _check_taken(self) -> None:
+        if (self.streaks == TAKEN) != (self.layers is not None):
+            raise InputError(
+                f"lines.layers must go with streaks {TAKEN}, and only with them, got {self.layers!r} with streaks "
+                f"{self.streaks}. It is the folder that `rainsynth fit --layers` writes."
+            )
+        if self.streaks != TAKEN:
+            return
+        check_choice(self.blend, TAKEN_BLENDS, f"lines.blend of streaks {TAKEN}")
+        if self.kinds != ONE_KIND or self.side_margin_px is not None:
+            raise InputError(
+                f"lines.kinds and side_margin_px must be left out with streaks {TAKEN}: a layer is a kind."
+            )
+
     @property
     def look_alike(self) -> LookAlike:
-        """The look-alike with these numbers, ready to be drawn."""
-        total = sum(kind.share_fraction for kind in self.kinds)
+        """The look-alike with these numbers or layers, ready to be drawn. InputError where there are no layers."""
         return LookAlike(
-            title="lines by their numbers",
+            title="lines by their numbers" if self.layers is None else "streaks taken off photographs",
             blend=LINE_BLENDS[self.blend],
             recipe=STREAKS[self.streaks],
             side_margin_px=self.side_margin_px,
-            kinds=tuple(
-                Kind(
-                    title=kind.title,
-                    share_fraction=kind.share_fraction / total,
-                    ranges=kind.drawn(self.blend, self.streaks),
-                )
-                for kind in self.kinds
-            ),
+            kinds=self._kinds_of_numbers() if self.layers is None else kinds_of_layers(Path(self.layers)),
+            layers=self.layers,
         )
+
+    def _kinds_of_numbers(self) -> tuple[Kind, ...]:
+        total = sum(kind.share_fraction for kind in self.kinds)
+        return tuple(
+            Kind(
+                title=kind.title,
+                share_fraction=kind.share_fraction / total,
+                ranges=kind.drawn(self.blend, self.streaks),
+            )
+            for kind in self.kinds
+        )
+
+
+def kinds_of_layers(folder: Path) -> tuple[Kind, ...]:
+    """A kind for each layer in a folder, as often as any other, by its file's place there."""
+    if not folder.is_dir():
+        raise InputError(f"lines.layers must be a folder of layers, got {str(folder)!r}. Does it exist?")
+    files = list_photos(folder)
+    return tuple(
+        Kind(title=file.relative_to(folder).as_posix(), share_fraction=1 / len(files), ranges={}) for file in files
+    )
 
 
 def drawn_from(value: Any, name: str, number: LineNumber) -> Drawn:

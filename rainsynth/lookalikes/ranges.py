@@ -56,7 +56,8 @@ class LookAlike:
     """Ranges of one look-alike; `title` says in a line what it looks like, `recipe` how its streaks are drawn.
 
     `side_margin_px` is for a look that depends on the edges of the picture: a window of it is cut from one of the whole
-    height and of so many more pixels on either side. None: a window looks like a picture of its own.
+    height and of so many more pixels on either side. None: a window looks like a picture of its own. `layers` is the
+    folder of layers that were taken off photographs, a kind each; None where streaks are drawn.
     """
 
     title: str
@@ -64,6 +65,7 @@ class LookAlike:
     recipe: str
     kinds: tuple[Kind, ...]
     side_margin_px: int | None = None
+    layers: str | None = None
 
     def __post_init__(self) -> None:
         check_choice(self.blend, DISPLAY_BLENDS, "LookAlike.blend")

@@ -31,16 +31,18 @@ from pipelines.fit_kinds import (
     pictures_drawn,
     shift_of,
 )
+from pipelines.fit_layers import check_new, write_layers
 from pipelines.fit_pictures import LONGEST_SIDE_PX, clean_like, look_at, survey_rainy
 from pipelines.fit_report import write_report
 from pipelines.fit_rounds import Setting, Simulated, simulate, statistics_of
 from pipelines.fit_statistics import NETWORK
 from pipelines.generate_config import GenerateConfig
+from rainsynth import recompose
 from rainsynth.checks import InputError
 from rainsynth.lookalikes import LineKind, LineRain
 from rainsynth.measure.population import regress
 from rainsynth.named_rain import render_preset
-from rainsynth.pictures import write_picture
+from rainsynth.pictures import read_photo, write_picture
 from rainsynth.scene.background import Background
 
 SMALL = FitOptions(family="lines", pictures=(40, 30), seed=3)
@@ -351,7 +353,28 @@ def test_depth_of_the_photographs_is_a_number_or_a_map_of_each(tmp_path: Path) -
         maps(rainy)
 
 
+def test_streaks_are_taken_off_every_photograph_and_half_of_the_rain_is_theirs(fitted: Fit, tmp_path: Path) -> None:
+    write_layers(fitted.setting.rainy, "mspfn-realtime", fitted.blend, tmp_path / "seen")
+    layers = {path.name: read_photo(path)[..., 0] for path in (tmp_path / "seen").iterdir()}
+    assert sorted(layers) == [f"{number:04d}_{number:02d}.png" for number in range(12)]
+    assert np.mean([np.mean(layer > 10) for layer in layers.values()]) > 0.02
+    (tmp_path / "f.yaml").write_text(config_text(fitted, "rainsynth fit", 12, tmp_path / "seen"))
+    config = load_config(GenerateConfig, tmp_path / "f.yaml")
+    assert [part.weight for part in config.mixture] == [1, 1]
+    sample = render_preset(Background(np.zeros((40, 40, 3), np.uint8)), config.mixture[1].family, seed=0, name="x")
+    assert sample.parameters["kind"] in layers
+    assert (recompose(sample) == sample.rainy_srgb8).all()
+    check_new(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match=r"--layers must be a new or an empty folder, got '.*seen'"):
+        check_new(tmp_path / "seen")
+
+
 MISTAKES = {
+    "layers of physical rain": (
+        ["fit", "photos", "-o", "f.yaml", "--family", "physical", "--layers", "seen"],
+        "--layers must go with lines or noise, got physical rain",
+    ),
+    "layers over others": (["fit", "photos", "-o", "f.yaml", "--layers", "photos"], "--layers must be a new or an em"),
     "too few": (["fit", "photos", "-o", "f.yaml"], "PHOTOS must hold 10 to 1000 photographs, got 2"),
     "no folder": (["fit", "absent", "-o", "f.yaml"], "absent"),
     "no YAML": (["fit", "photos", "-o", "f.json"], "--output must be a YAML file, got 'f.json'"),

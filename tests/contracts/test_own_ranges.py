@@ -169,6 +169,12 @@ def test_digests_tell_ranges_apart_and_not_their_spelling() -> None:
     assert PresetChoice(lines=LineRain(kinds=(LineKind(ranges=default),))).label == lines[0]
 
 
+def test_layers_that_are_not_there_are_told_when_they_are_drawn_from(tmp_path: Path) -> None:
+    choice = PresetChoice(lines=LineRain(streaks="taken", layers=str(tmp_path / "seen")))
+    with pytest.raises(InputError, match=r"lines.layers must be a folder of layers, got '.*seen'"):
+        choice.family  # noqa: B018
+
+
 def test_every_default_of_lines_lies_where_it_may() -> None:
     for number in LINE_NUMBERS.values():
         if number.default is not None:
@@ -206,12 +212,22 @@ def test_every_default_of_lines_lies_where_it_may() -> None:
             "{lines: {kinds: [{ranges: {level_codes: true}}]}}",
             r"level_codes must be a number or \[low, high\], got True",
         ),
-        ("{lines: {streaks: painted}}", "lines.streaks must be one of drawn, noise, got 'painted'"),
+        ("{lines: {streaks: painted}}", "lines.streaks must be one of drawn, noise, taken, got 'painted'"),
         (
             "{lines: {streaks: noise, kinds: [{ranges: {width_px: 2}}]}}",
             "width_px must go with streaks drawn, got streaks noise. Leave it out",
         ),
         ("{lines: {kinds: [{ranges: {grain_px: 2}}]}}", "grain_px must go with streaks noise, got streaks drawn"),
+        ("{lines: {streaks: taken}}", "lines.layers must go with streaks taken, .* got None with streaks taken"),
+        ("{lines: {layers: seen}}", "lines.layers must go with streaks taken, .* got 'seen' with streaks drawn"),
+        (
+            "{lines: {streaks: taken, layers: a, blend: heavy-rain}}",
+            "lines.blend of streaks taken must be one of addit",
+        ),
+        (
+            "{lines: {streaks: taken, layers: a, kinds: [{title: b}]}}",
+            "lines.kinds and side_margin_px must be left out",
+        ),
         ("{lines: {kinds: [{ranges: {fog_per_m: 1}}]}}", "fog_per_m must go with blend raincityscapes, got blend addi"),
     ],
 )

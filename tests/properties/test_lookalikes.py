@@ -12,14 +12,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from pipelines.fit_layers import taken_layer
 from rainsynth import measure
 from rainsynth.checks import InputError
-from rainsynth.display_blend import DISPLAY_BLENDS, blend_on_display
-from rainsynth.lookalikes import LOOKALIKES, Drawn, Kind, LookAlike, LookAlikeLayers, draw_look_alike
+from rainsynth.display_blend import DISPLAY_BLENDS, STEPS_PER_CODE, blend_on_display
+from rainsynth.lookalikes import (
+    LOOKALIKES,
+    Drawn,
+    Kind,
+    LineRain,
+    LookAlike,
+    LookAlikeLayers,
+    draw_layers,
+    draw_look_alike,
+)
 from rainsynth.lookalikes.clipped_noise import NoiseStyle, layer_size, noise_layer_codes, summed_noise_codes
 from rainsynth.lookalikes.noise import motion_kernel
 from rainsynth.lookalikes.streaks import StreakStyle, layer_codes
-from rainsynth.pictures import read_photo
+from rainsynth.pictures import read_photo, write_picture
 from rainsynth.seeding import sample_rng
 
 NAMES = ("rain100l", "rain100h", "outdoor-rain", "raincityscapes")
@@ -329,6 +339,39 @@ def test_grains_left_out_beyond_an_edge_leave_it_dark():
     rows = (noise_layer(direction_deg=0.0, inside_bottom_fraction=1.0) > 0).mean(axis=1)
     assert rows[-1] < 0.6 * rows[:250].mean()
     assert rows[0] > 0.6 * rows[:250].mean()
+
+
+# ------------------------------ layers taken off photographs
+
+
+def test_a_taken_layer_is_laid_over_as_it_is_and_goes_on_at_its_other_side(tmp_path):
+    rng = np.random.default_rng(0)
+    layers = [rng.integers(0, 90, (40, 50), dtype=np.uint8) for _ in range(3)]
+    for number, layer in enumerate(layers):
+        write_picture(tmp_path / "sub" / f"{number}.png", np.repeat(layer[..., None], 3, axis=2))
+    look_alike = LineRain(streaks="taken", layers=str(tmp_path)).look_alike
+    seen = set()
+    for seed in range(30):
+        look = draw_layers(look_alike, "test", np.ones((16, 70), np.float32), sample_rng(seed, 0))
+        codes = look.streak_alpha16 // STEPS_PER_CODE
+        layer = layers[int(look.parameters["kind"].removeprefix("sub/").removesuffix(".png"))]
+        wide = np.concatenate([layer, layer], axis=1)[:, :70]
+        assert any((codes == wide[top : top + 16]).all() for top in range(25))
+        seen.add(look.parameters["kind"])
+    assert seen == {"sub/0.png", "sub/1.png", "sub/2.png"}
+
+
+@given(st.sampled_from(["additive", "screen"]), st.integers(0, 2**40))
+def test_what_was_taken_off_is_what_had_been_laid_over(blend, seed):
+    rng = np.random.default_rng(seed)
+    clean = rng.integers(0, 200, (24, 30, 3), dtype=np.uint8)
+    look = draw_layers(LineRain(blend=blend).look_alike, "test", np.ones((24, 30), np.float32), sample_rng(seed, 0))
+    rainy = blended(look, clean)
+    taken = taken_layer(rainy, clean.astype(np.float32), blend)
+    known = (rainy < 255).any(axis=2)  # where all channels are white, that much was added at the least
+    off = taken.astype(float) - look.streak_alpha16 / STEPS_PER_CODE
+    assert np.abs(off[known]).max() <= {"additive": 1, "screen": 5}[blend]  # on 200 codes a fifth of it is seen
+    assert (off[~known] <= 0.5).all()
 
 
 # ------------------------------ veil

@@ -28,6 +28,7 @@ from mspfn.training_loss import LossConfig
 from mspfn.training_state import TrainingState
 from mspfn.validation import ValidationSet, samples_by_class
 from rainsynth.checks import InputError
+from rainsynth.lookalikes import LineRain
 from rainsynth.metrics import psnr_y
 from rainsynth.pictures import read_photo, write_picture
 from rainsynth.preset_choice import PresetChoice
@@ -427,6 +428,15 @@ def test_a_run_goes_on_after_its_start_weights_have_moved(tmp_path):
     train(from_weights("there"), tmp_path / "run", resume=True)
     recorded = json.loads((tmp_path / "run" / "config.json").read_text())
     assert recorded["network"]["start_weights"] == "first/weights.pt"
+
+
+def test_records_name_folders_of_layers_by_their_last_name():
+    parts = (PresetChoice(lines=LineRain(streaks="taken", layers="/some/where/layers")), PresetChoice(preset="heavy"))
+    data = DataConfig(photographs="/some/where/photos", presets=parts)
+    recorded = replace(tiny_config(), data=data, own_rain=parts).recorded()
+    for presets in (recorded["data"]["presets"], recorded["own_rain"]):
+        assert [part["lines"] and part["lines"]["layers"] for part in presets] == ["layers", None]
+    assert "/some" not in json.dumps(recorded)
 
 
 def test_keys_that_one_side_lacks_count_as_different():
