@@ -12,6 +12,7 @@ from rainsynth.metrics import psnr_y
 
 NAMES = sorted(path.stem for path in BUNDLED_WEIGHTS.glob("*.pt"))
 MOST_WEIGHTS, MOST_BYTES = 2_000_000, 4_000_000
+TIMES_AS_LARGE = {"mspfn-fitted-rain100h": 3.2}  # for comparisons, not for use: it is twice as wide
 # What each must gain on one picture [dB], by preset; less where it has not learned from that rain.
 GAINS_DB = {
     "mspfn-small": {"violent": 1.0, "rain100l": 3.0, "rain100h": 8.0},
@@ -31,8 +32,9 @@ def test_the_default_of_derain_is_there() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_weights_are_small_and_say_what_they_were_trained_on(name: str) -> None:
     count = sum(weight.numel() for weight in load_weights(name).parameters())
-    assert count <= MOST_WEIGHTS
-    assert (BUNDLED_WEIGHTS / f"{name}.pt").stat().st_size <= MOST_BYTES
+    times = TIMES_AS_LARGE.get(name, 1)
+    assert count <= times * MOST_WEIGHTS
+    assert (BUNDLED_WEIGHTS / f"{name}.pt").stat().st_size <= times * MOST_BYTES
     about = about_weights(name)["about"]
     assert about["config"]["seed"] >= 0 and about["steps"] > 0 and about["cost"]["machine"]
     assert about["card"] == (BUNDLED_WEIGHTS / f"{name}.md").read_text()
