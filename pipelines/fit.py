@@ -8,7 +8,6 @@ then nearer and nearer to what was found. docs/fit.md says how well that does, a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -142,22 +141,21 @@ def fit(
     families = (PHYSICAL,) if options.camera.ends() else FAMILIES
     families = families if options.family == AUTO else (options.family,)
     total = len(families) * options.pictures[0] + sum(options.pictures[1:])
-    with ExitStack() as stack, crew_of(options.workers) as crew:
-        advance = stack.enter_context(progress("rain simulated", total))
-        searches = [first_search(family, camera, centre_deg, reach_deg) for family in families]
-        firsts = [
-            simulate_round(setting, search, number, options.pictures[0], crew, advance)
-            for number, search in zip(FIRST_ROUNDS, searches, strict=False)
-        ]
-        observed = observe(setting, searches[0])
-        chosen, odds = choose(firsts, observed)
-        fitted = narrow(setting, searches[chosen], firsts[chosen], options, crew, advance, odds)
+    searches = [first_search(family, camera, centre_deg, reach_deg) for family in families]
+    with crew_of(options.workers) as crew:
+        with progress("rain simulated", total) as advance:
+            firsts = [
+                simulate_round(setting, search, number, options.pictures[0], crew, advance)
+                for number, search in zip(FIRST_ROUNDS, searches, strict=False)
+            ]
+            observed = observe(setting, searches[0])
+            chosen, odds = choose(firsts, observed)
+            fitted = narrow(setting, searches[chosen], firsts[chosen], options, crew, advance, odds)
         if fitted.search.family == PHYSICAL:
             return fitted
-        stack.close()  # one bar after the other
-        advance = stack.enter_context(progress("rain of the fit drawn", pictures_drawn(len(rainy))))
-        made = kinds_of(setting, fitted.search, fitted.regression, fitted.estimates, fitted.found, crew, advance)
-        return replace(fitted, kinds=made)
+        with progress("rain of the fit drawn", pictures_drawn(len(rainy))) as advance:
+            made = kinds_of(setting, fitted.search, fitted.regression, fitted.estimates, fitted.found, crew, advance)
+    return replace(fitted, kinds=made)
 
 
 def directions_of(rainy: tuple[Rainy, ...]) -> tuple[float, float]:

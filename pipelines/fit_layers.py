@@ -13,31 +13,36 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from pipelines.fit_pictures import Photo, Rainy
+from pipelines.fit_rounds import crew_of
 from pipelines.fit_statistics import dry_codes
+from pipelines.new_folder import new_folder
 from pipelines.progress import progress
-from rainsynth.checks import InputError
+from rainsynth.display_blend import WHITE_CODE
 from rainsynth.pictures import write_picture
 
+LAYERS_OPTION = "--layers"
 SCREENED = "screen"
-WHITE_CODE = 255
 CLIPPED_WEIGHT = 1e-3  # choice: of a channel that is white in the rain and says no more than that so much was added
 SUFFIX = ".png"
 
 
-def check_new(folder: Path) -> None:
-    """Raise InputError unless a folder is absent or empty."""
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise InputError(f"--layers must be a new or an empty folder, got {str(folder)!r}.")
+def write_layers(rainy: tuple[Rainy, ...], network: str, blend: str, folder: Path, workers: int = 1) -> None:
+    """Write the streaks of every photograph, as it is looked at, under the place that it has among them.
+
+    The folder is there once all are.
+    """
+    with new_folder(folder, LAYERS_OPTION) as part:
+        jobs = [(one, network, blend, part / f"{place:04d}_{one.path.stem}{SUFFIX}") for place, one in enumerate(rainy)]
+        with crew_of(workers) as crew, progress("streaks taken", len(jobs)) as advance:
+            for _ in crew(_write_layer, jobs):
+                advance(1)
 
 
-def write_layers(rainy: tuple[Rainy, ...], network: str, blend: str, folder: Path) -> None:
-    """Write the streaks of every photograph, as it is looked at, under the place that it has among them."""
-    with progress("streaks taken", len(rainy)) as advance:
-        for place, one in enumerate(rainy):
-            picture_srgb8 = one.picture()
-            layer = taken_layer(picture_srgb8, dry_codes(picture_srgb8, network), blend)
-            write_picture(folder / f"{place:04d}_{one.path.stem}{SUFFIX}", np.repeat(layer[..., None], 3, axis=2))
-            advance(1)
+def _write_layer(job: tuple[Rainy, str, str, Path]) -> None:
+    one, network, blend, path = job
+    picture_srgb8 = one.picture()
+    layer = taken_layer(picture_srgb8, dry_codes(picture_srgb8, network), blend)
+    write_picture(path, np.repeat(layer[..., None], 3, axis=2))
 
 
 def taken_layer(rainy_srgb8: Photo, dry: Float[np.ndarray, "h w 3"], blend: str) -> UInt8[np.ndarray, "h w"]:

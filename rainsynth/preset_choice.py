@@ -67,11 +67,14 @@ class PresetChoice:
     def label(self) -> str:
         """What samples are called by: the preset's name, and of ranges of one's own the digest, as in heavy-1f6a02c9.
 
-        The digest is that of the resolved ranges; the keys `rain_rate_mm_h` and `weight` play no role.
+        The digest is that of the resolved ranges, or of the names of layers; where these lie, and the keys
+        `rain_rate_mm_h` and `weight`, play no role.
         """
         if self.lines is None and not self.ranges:
             return self.preset
-        written = json.dumps(asdict(self.family), sort_keys=True)
+        values = asdict(self.family)
+        values.pop("layers", None)  # a folder; its files are kinds
+        written = json.dumps(values, sort_keys=True)
         return f"{self._name}-{hashlib.sha256(written.encode()).hexdigest()[:DIGEST_DIGITS]}"
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,10 +17,10 @@ from pipelines.evaluation.methods import Method
 from pipelines.evaluation.pairs import Picture, Pictures
 from pipelines.evaluation.report_pictures import FOLDER, WHITE_CODES, result_name, write_view
 from pipelines.evaluation.summary import WORDS, TextRow, figure_title, gain_db, is_paired
+from pipelines.new_folder import new_folder
 from pipelines.page import STYLE, table_html
 from pipelines.picture_files import write_whole
 from pipelines.progress import progress
-from rainsynth.checks import InputError
 from rainsynth.metrics import METRICS
 from rainsynth.pictures import write_picture
 
@@ -83,18 +82,9 @@ def new_report(folder: Path) -> Iterator[Report]:
 
     Raises InputError unless the folder is new or empty.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"--report must be a new or empty folder, got {str(folder)!r}.")
-    part = folder.absolute().with_name(f".{folder.absolute().name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    (part / FOLDER).mkdir(parents=True)
-    try:
+    with new_folder(folder, "--report") as part:
+        (part / FOLDER).mkdir()
         yield Report(part)
-        if folder.exists():
-            folder.rmdir()
-        part.replace(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def shown_pictures(rows: dict[str, list[Row]], most: int = MOST_SHOWN) -> list[int]:

@@ -49,9 +49,10 @@ def fit(
     from pipelines.fit_config import blend_line, combinations, config_text, rows_of_fit
     from pipelines.fit_depth import depth_of
     from pipelines.fit_families import PHYSICAL
-    from pipelines.fit_layers import check_new, write_layers
+    from pipelines.fit_layers import LAYERS_OPTION, write_layers
     from pipelines.fit_report import PAGE_NAME, write_report
     from pipelines.fit_statistics import NETWORK
+    from pipelines.new_folder import check_new
     from pipelines.picture_files import write_whole
 
     if output.suffix not in (".yaml", ".yml"):
@@ -65,7 +66,7 @@ def fit(
         pictures=QUICK_PICTURES_OF_ROUNDS if quick else PICTURES_OF_ROUNDS,
     )
     if layers is not None:
-        check_new(layers)
+        check_new(layers, LAYERS_OPTION)
         if family == PHYSICAL or options.camera.ends():
             raise InputError("--layers must go with lines or noise, got physical rain. It is not blended on codes.")
     with tempfile.TemporaryDirectory() as folder:
@@ -74,7 +75,7 @@ def fit(
             console.print("no layers: physical rain is blended in linear light, and its streaks cannot be taken off.")
             layers = None
         if layers is not None:
-            write_layers(fitted.setting.rainy, options.network, fitted.blend, layers)
+            write_layers(fitted.setting.rainy, options.network, fitted.blend, layers, options.workers)
         command = shlex.join(["rainsynth", *sys.argv[1:]])
         write_whole(output, config_text(fitted, command, len(fitted.setting.rainy), layers).encode())
         if report is not None:

@@ -31,7 +31,7 @@ from pipelines.fit_kinds import (
     pictures_drawn,
     shift_of,
 )
-from pipelines.fit_layers import check_new, write_layers
+from pipelines.fit_layers import write_layers
 from pipelines.fit_pictures import LONGEST_SIDE_PX, clean_like, look_at, survey_rainy
 from pipelines.fit_report import write_report
 from pipelines.fit_rounds import Setting, Simulated, simulate, statistics_of
@@ -364,9 +364,9 @@ def test_streaks_are_taken_off_every_photograph_and_half_of_the_rain_is_theirs(f
     sample = render_preset(Background(np.zeros((40, 40, 3), np.uint8)), config.mixture[1].family, seed=0, name="x")
     assert sample.parameters["kind"] in layers
     assert (recompose(sample) == sample.rainy_srgb8).all()
-    check_new(tmp_path / "elsewhere")
-    with pytest.raises(InputError, match=r"--layers must be a new or an empty folder, got '.*seen'"):
-        check_new(tmp_path / "seen")
+    assert not list(tmp_path.glob(".*"))
+    with pytest.raises(InputError, match=r"--layers must be a new or empty folder, got '.*seen'"):
+        write_layers(fitted.setting.rainy, "mspfn-realtime", fitted.blend, tmp_path / "seen")
 
 
 MISTAKES = {
@@ -374,7 +374,7 @@ MISTAKES = {
         ["fit", "photos", "-o", "f.yaml", "--family", "physical", "--layers", "seen"],
         "--layers must go with lines or noise, got physical rain",
     ),
-    "layers over others": (["fit", "photos", "-o", "f.yaml", "--layers", "photos"], "--layers must be a new or an em"),
+    "layers over others": (["fit", "photos", "-o", "f.yaml", "--layers", "photos"], "--layers must be a new or empty"),
     "too few": (["fit", "photos", "-o", "f.yaml"], "PHOTOS must hold 10 to 1000 photographs, got 2"),
     "no folder": (["fit", "absent", "-o", "f.yaml"], "absent"),
     "no YAML": (["fit", "photos", "-o", "f.json"], "--output must be a YAML file, got 'f.json'"),

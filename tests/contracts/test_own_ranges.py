@@ -175,6 +175,15 @@ def test_layers_that_are_not_there_are_told_when_they_are_drawn_from(tmp_path: P
         choice.family  # noqa: B018
 
 
+def test_the_same_layers_have_the_same_label_wherever_they_lie(tmp_path: Path) -> None:
+    def label(folder: str, *names: str) -> str:
+        for name in names:
+            write_picture(tmp_path / folder / name, np.zeros((2, 2, 3), np.uint8))
+        return PresetChoice(lines=LineRain(streaks="taken", layers=str(tmp_path / folder))).label
+
+    assert label("here", "a.png", "b.png") == label("there", "a.png", "b.png") != label("elsewhere", "a.png")
+
+
 def test_every_default_of_lines_lies_where_it_may() -> None:
     for number in LINE_NUMBERS.values():
         if number.default is not None:
