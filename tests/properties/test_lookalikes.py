@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from pipelines.fit_layers import taken_layer
+from pipelines.fit_layers import taken_codes
 from rainsynth import measure
 from rainsynth.checks import InputError
 from rainsynth.display_blend import DISPLAY_BLENDS, STEPS_PER_CODE, blend_on_display
@@ -29,6 +29,7 @@ from rainsynth.lookalikes import (
 from rainsynth.lookalikes.clipped_noise import NoiseStyle, layer_size, noise_layer_codes, summed_noise_codes
 from rainsynth.lookalikes.noise import motion_kernel
 from rainsynth.lookalikes.streaks import StreakStyle, layer_codes
+from rainsynth.lookalikes.taken_layers import picture_of_layer, unknown_of
 from rainsynth.pictures import read_photo, write_picture
 from rainsynth.seeding import sample_rng
 
@@ -361,15 +362,36 @@ def test_a_taken_layer_is_laid_over_as_it_is_and_goes_on_at_its_other_side(tmp_p
     assert seen == {"sub/0.png", "sub/1.png", "sub/2.png"}
 
 
+def test_windows_of_a_layer_are_laid_where_most_of_it_is_known(tmp_path):
+    codes = np.full((60, 200), 30, np.uint8)
+    unknown = np.zeros((60, 200), bool)
+    unknown[:, :140], codes[:, :140] = True, 7
+    write_picture(tmp_path / "0.png", picture_of_layer(codes, unknown))
+    look_alike = LineRain(streaks="taken", layers=str(tmp_path)).look_alike
+    looks = [draw_layers(look_alike, "test", np.ones((20, 20), np.float32), sample_rng(3, n)) for n in range(60)]
+    known = np.mean([(look.streak_alpha16 // STEPS_PER_CODE == 30).mean() for look in looks])
+    assert known > 0.85  # a window by chance has 0.28: of eight, 0.9
+
+
+def test_layers_are_grey_but_for_what_is_not_known(tmp_path):
+    rng = np.random.default_rng(1)
+    codes, unknown = rng.integers(0, 255, (30, 40), dtype=np.uint8), rng.random((30, 40)) < 0.2
+    write_picture(tmp_path / "0.png", picture_of_layer(codes, unknown))
+    picture = read_photo(tmp_path / "0.png")
+    assert (picture[..., 0] == codes).all()
+    assert (picture[..., 1] == codes).all()
+    assert (unknown_of(picture) == unknown).all()
+
+
 @given(st.sampled_from(["additive", "screen"]), st.integers(0, 2**40))
 def test_what_was_taken_off_is_what_had_been_laid_over(blend, seed):
     rng = np.random.default_rng(seed)
     clean = rng.integers(0, 200, (24, 30, 3), dtype=np.uint8)
     look = draw_layers(LineRain(blend=blend).look_alike, "test", np.ones((24, 30), np.float32), sample_rng(seed, 0))
     rainy = blended(look, clean)
-    taken = taken_layer(rainy, clean.astype(np.float32), blend)
+    taken = taken_codes(rainy, clean.astype(np.float32), blend)
     known = (rainy < 255).any(axis=2)  # where all channels are white, that much was added at the least
-    off = taken.astype(float) - look.streak_alpha16 / STEPS_PER_CODE
+    off = taken - look.streak_alpha16 / STEPS_PER_CODE
     assert np.abs(off[known]).max() <= {"additive": 1, "screen": 5}[blend]  # on 200 codes a fifth of it is seen
     assert (off[~known] <= 0.5).all()
 
