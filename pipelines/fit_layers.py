@@ -18,20 +18,18 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from mspfn import derain
-from pipelines.fit_pictures import Photo, Rainy, clean_like
-from pipelines.fit_rounds import ROUND_STRIDE, Crew, Setting, crew_of
-from pipelines.fit_statistics import STEPS_PER_CODE, network_of, one_thread
+from pipelines.fit import Fit
+from pipelines.fit_config import choice_of_fit
+from pipelines.fit_pictures import Photo, Rainy
+from pipelines.fit_rounds import ROUND_STRIDE, Crew, Setting, crew_of, sample_like
+from pipelines.fit_statistics import STEPS_PER_CODE, dry_codes
 from pipelines.new_folder import new_folder
 from pipelines.progress import progress
 from rainsynth.display_blend import WHITE_CODE
 from rainsynth.lookalikes import LookAlike
 from rainsynth.lookalikes.taken_layers import picture_of_layer
-from rainsynth.named_rain import render_preset
 from rainsynth.pictures import write_picture
 from rainsynth.presets import Preset
-from rainsynth.scene.background import Background
-from rainsynth.seeding import MIXTURE_STREAM, sample_rng
 
 LAYERS_OPTION = "--layers"
 SCREENED = "screen"
@@ -53,22 +51,19 @@ class Taking:
 
     def layer(self, picture_srgb8: Photo) -> Float[np.ndarray, "h w"]:
         """The streaks of a picture [codes]; the mean over it and its mirror image, which is nearer to them."""
-        steps = picture_srgb8.astype(np.uint16) * STEPS_PER_CODE
-        with one_thread():
-            dry = derain(steps, network_of(self.network), mirrored=True).astype(np.float32) / STEPS_PER_CODE
-        return taken_codes(picture_srgb8, dry, self.blend)
+        return taken_codes(picture_srgb8, dry_codes(picture_srgb8, self.network, mirrored=True), self.blend)
 
 
-def write_layers(setting: Setting, rain: Preset | LookAlike, blend: str, folder: Path, workers: int = 1) -> None:
-    """Write the streaks of every photograph, as it is looked at, under the place that it has among them.
+def write_layers(fit: Fit, folder: Path, workers: int = 1) -> None:
+    """Write the streaks of every photograph of a fit, as it is looked at, under the place that it has among them.
 
-    `rain` is what was fitted to them. The folder is there once all are written.
+    The folder is there once all are written.
     """
-    taking = Taking(network=setting.network, blend=blend)
+    rainy, taking = fit.setting.rainy, Taking(network=fit.setting.network, blend=fit.blend)
     with new_folder(folder, LAYERS_OPTION) as part, crew_of(workers) as crew:
-        curve = level_curve(setting, rain, taking, crew)
-        files = [part / f"{place:04d}_{one.path.stem}{SUFFIX}" for place, one in enumerate(setting.rainy)]
-        jobs = [(one, taking, curve, file) for one, file in zip(setting.rainy, files, strict=True)]
+        curve = level_curve(fit.setting, choice_of_fit(fit).family, taking, crew)
+        files = [part / f"{place:04d}_{one.path.stem}{SUFFIX}" for place, one in enumerate(rainy)]
+        jobs = [(one, taking, curve, file) for one, file in zip(rainy, files, strict=True)]
         with progress("streaks taken", len(jobs)) as advance:
             for _ in crew(_write_layer, jobs):
                 advance(1)
@@ -95,9 +90,8 @@ def _levels(
     job: tuple[Setting, Preset | LookAlike, Taking, int],
 ) -> tuple[Int[np.ndarray, "256"], Int[np.ndarray, "256"]]:
     setting, rain, taking, number = job
-    index, like = FIRST_INDEX + number, setting.rainy[number % len(setting.rainy)]
-    clean_srgb8 = clean_like(like, setting.backgrounds, sample_rng(setting.seed, index, MIXTURE_STREAM))
-    sample = render_preset(Background(clean_srgb8), rain, name="fitted", seed=setting.seed, index=index)
+    like = setting.rainy[number % len(setting.rainy)]
+    sample = sample_like(setting, like, rain, index=FIRST_INDEX + number)
     known = ~is_white(sample.rainy_srgb8)
     taken = np.rint(taking.layer(sample.rainy_srgb8))[known].astype(int)
     laid = np.rint(sample.streak_alpha16 / STEPS_PER_CODE)[known].astype(int)

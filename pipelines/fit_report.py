@@ -12,16 +12,12 @@ from pipelines.fit import Fit
 from pipelines.fit_camera import camera_line
 from pipelines.fit_config import blend_line, choice_of_fit, combinations, rows_of_fit
 from pipelines.fit_families import PHYSICAL
-from pipelines.fit_pictures import clean_like
-from pipelines.fit_rounds import statistics_of
+from pipelines.fit_rounds import sample_like, statistics_of
 from pipelines.page import STYLE, table_html
 from pipelines.picture_files import write_whole
 from pipelines.sheets import contact_sheet
 from rainsynth.measure.rain_statistics import ACROSS_PX, ALONG_PX, MIDDLE_PX, PERCENTILES, as_row
-from rainsynth.named_rain import render_preset
 from rainsynth.pictures import write_picture
-from rainsynth.scene.background import Background
-from rainsynth.seeding import MIXTURE_STREAM, sample_rng
 
 PAGE_NAME, SHEET_NAME, CURVES_NAME = "report.html", "pictures.png", "statistics.png"
 FIRST_INDEX = 9_000_000  # of the pictures of the fit; the search's own have smaller ones
@@ -56,11 +52,8 @@ def pictures_of_fit(fit: Fit) -> tuple[list[Photo], Rows]:
     """Clean photographs in the fitted rain: a few whole ones, and the statistics of all."""
     choice, wholes, rows = choice_of_fit(fit), [], []
     for number in range(PICTURES):
-        index = FIRST_INDEX + number
         rainy = fit.setting.rainy[number % len(fit.setting.rainy)]
-        clean_srgb8 = clean_like(rainy, fit.setting.backgrounds, sample_rng(fit.setting.seed, index, MIXTURE_STREAM))
-        background = Background(clean_srgb8, fit.setting.depths.get(rainy.path))
-        sample = render_preset(background, choice.family, name=choice.label, seed=fit.setting.seed, index=index)
+        sample = sample_like(fit.setting, rainy, choice.family, name=choice.label, index=FIRST_INDEX + number)
         top, left, height, width = rainy.window
         seen = np.ascontiguousarray(sample.rainy_srgb8[top : top + height, left : left + width])
         rows.append(as_row(statistics_of(fit.setting, fit.search, seen)))

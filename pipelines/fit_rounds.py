@@ -22,7 +22,11 @@ from pipelines.fit_camera import KnownCamera
 from pipelines.fit_families import FINDINGS_OF, Number, findings, render
 from pipelines.fit_pictures import Rainy, clean_like
 from pipelines.fit_statistics import picture_statistics
+from rainsynth.lookalikes import LookAlike
 from rainsynth.measure.rain_statistics import Statistics, as_row
+from rainsynth.named_rain import render_preset
+from rainsynth.presets import Preset
+from rainsynth.sample import RainSample
 from rainsynth.scene.background import Background
 from rainsynth.seeding import MIXTURE_STREAM, sample_rng
 
@@ -90,6 +94,15 @@ def simulate(setting: Setting, search: Search, index: int) -> tuple[np.ndarray, 
     statistics = as_row(statistics_of(setting, search, sample.rainy_srgb8))
     found = findings(search.family, sample)
     return statistics, np.array([*drawn, *(found[name] for name in FINDINGS_OF[search.family])])
+
+
+def sample_like(
+    setting: Setting, rainy: Rainy, rain: Preset | LookAlike, *, name: str = "fitted", index: int
+) -> RainSample:
+    """A whole clean photograph of the size of a rainy one, with its depth where that is known, in rain of any sort."""
+    clean_srgb8 = clean_like(rainy, setting.backgrounds, sample_rng(setting.seed, index, MIXTURE_STREAM))
+    background = Background(clean_srgb8, setting.depths.get(rainy.path))
+    return render_preset(background, rain, name=name, seed=setting.seed, index=index)
 
 
 def simulate_round(

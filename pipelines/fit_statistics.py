@@ -36,11 +36,11 @@ def picture_statistics(picture_srgb8: Photo, centre_deg: float, reach_deg: float
     return own | layer_statistics(picture_srgb8, dry_codes(picture_srgb8, network), centre_deg, reach_deg)
 
 
-def dry_codes(picture_srgb8: Photo, network: str) -> Float[np.ndarray, "h w 3"]:
-    """What the network leaves of a picture, in codes of 8 bits that are not rounded."""
+def dry_codes(picture_srgb8: Photo, network: str, *, mirrored: bool = False) -> Float[np.ndarray, "h w 3"]:
+    """What the network leaves of a picture, in codes of 8 bits that are not rounded; `mirrored` as in `derain`."""
     steps = picture_srgb8.astype(np.uint16) * STEPS_PER_CODE
     with one_thread():
-        return derain(steps, network_of(network)).astype(np.float32) / STEPS_PER_CODE
+        return derain(steps, network_of(network), mirrored=mirrored).astype(np.float32) / STEPS_PER_CODE
 
 
 def telling(family: str, names: Sequence[str], pictures: int) -> Bool[np.ndarray, "s"]:

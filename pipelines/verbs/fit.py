@@ -46,7 +46,7 @@ def fit(
     from pipelines.fit import PICTURES_OF_ROUNDS, QUICK_PICTURES_OF_ROUNDS, FitOptions
     from pipelines.fit import fit as run
     from pipelines.fit_camera import given_camera
-    from pipelines.fit_config import blend_line, choice_of_fit, combinations, config_text, rows_of_fit
+    from pipelines.fit_config import blend_line, combinations, config_text, rows_of_fit
     from pipelines.fit_depth import depth_of
     from pipelines.fit_families import PHYSICAL
     from pipelines.fit_layers import LAYERS_OPTION, write_layers
@@ -75,7 +75,7 @@ def fit(
             console.print("no layers: physical rain is blended in linear light, and its streaks cannot be taken off.")
             layers = None
         if layers is not None:
-            write_layers(fitted.setting, choice_of_fit(fitted).family, fitted.blend, layers, options.workers)
+            write_layers(fitted, layers, options.workers)
         command = shlex.join(["rainsynth", *sys.argv[1:]])
         write_whole(output, config_text(fitted, command, len(fitted.setting.rainy), layers).encode())
         if report is not None:

@@ -46,7 +46,7 @@ def window_of(
 
 def picture_of_layer(codes: UInt8[np.ndarray, "h w"], unknown: Bool[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
     """A layer as a picture: grey, but blue where its codes are the least that there may have been."""
-    picture = np.repeat(codes[..., None], 3, axis=2)
+    picture = np.repeat(np.where(unknown, np.minimum(codes, WHITE_CODE - 1), codes)[..., None], 3, axis=2)
     picture[..., 2][unknown] = WHITE_CODE
     return picture
 

@@ -18,7 +18,7 @@ from mspfn.data_config import DataConfig
 from pipelines.config import build_config, load_config
 from pipelines.fit import Fit, FitOptions, choose, directions_of, first_search, fit, within
 from pipelines.fit_camera import NOTHING_KNOWN, camera_of, camera_of_file, exif_camera, given_camera
-from pipelines.fit_config import choice_of_fit, config_text, part_of_fit, rows_of_fit
+from pipelines.fit_config import config_text, part_of_fit, rows_of_fit
 from pipelines.fit_depth import depth_of
 from pipelines.fit_families import RANGES_OF, Number, layer_findings
 from pipelines.fit_kinds import (
@@ -40,7 +40,7 @@ from pipelines.fit_statistics import NETWORK
 from pipelines.generate_config import GenerateConfig
 from rainsynth import recompose
 from rainsynth.checks import InputError
-from rainsynth.lookalikes import LineKind, LineRain, LookAlike
+from rainsynth.lookalikes import LineKind, LineRain
 from rainsynth.measure.population import regress
 from rainsynth.named_rain import render_preset
 from rainsynth.pictures import read_photo, write_picture
@@ -355,9 +355,8 @@ def test_depth_of_the_photographs_is_a_number_or_a_map_of_each(tmp_path: Path) -
 
 
 def test_streaks_are_taken_off_every_photograph_and_half_of_the_rain_is_theirs(fitted: Fit, tmp_path: Path) -> None:
-    setting, rain = replace(fitted.setting, network="mspfn-realtime"), choice_of_fit(fitted).family
-    assert isinstance(rain, LookAlike)
-    write_layers(setting, rain, fitted.blend, tmp_path / "seen")
+    seen_by_another = replace(fitted, setting=replace(fitted.setting, network="mspfn-realtime"))
+    write_layers(seen_by_another, tmp_path / "seen")
     layers = {path.name: read_photo(path)[..., 0] for path in (tmp_path / "seen").iterdir()}
     assert sorted(layers) == [f"{number:04d}_{number:02d}.png" for number in range(12)]
     assert np.mean([np.mean(layer > 10) for layer in layers.values()]) > 0.02
@@ -369,7 +368,7 @@ def test_streaks_are_taken_off_every_photograph_and_half_of_the_rain_is_theirs(f
     assert (recompose(sample) == sample.rainy_srgb8).all()
     assert not list(tmp_path.glob(".*"))
     with pytest.raises(InputError, match=r"--layers must be a new or empty folder, got '.*seen'"):
-        write_layers(setting, rain, fitted.blend, tmp_path / "seen")
+        write_layers(seen_by_another, tmp_path / "seen")
 
 
 def test_the_verb_writes_layers_and_a_config_that_draws_from_them(
@@ -390,7 +389,7 @@ def test_levels_that_a_network_takes_off_too_faint_are_given_back(fitted: Fit, m
     # A network that takes off half of the streaks of these pictures, and nothing where there are none.
     monkeypatch.setattr("pipelines.fit_layers.Taking.layer", lambda _, picture: np.minimum(picture[..., 0], 120) / 2)
     setting = replace(fitted.setting, backgrounds=())
-    monkeypatch.setattr("pipelines.fit_layers.clean_like", lambda *_: np.zeros((80, 80, 3), np.uint8))
+    monkeypatch.setattr("pipelines.fit_rounds.clean_like", lambda *_: np.zeros((80, 80, 3), np.uint8))
     rain = LineRain(kinds=(LineKind(ranges=RAIN | {"level_codes": [10, 60], "layer_coverage_fraction": 0.6}),))
     curve = level_curve(setting, rain.look_alike, Taking(network="none", blend="additive"), map)
     assert curve[5:40] == pytest.approx(2 * np.arange(5, 40), abs=1.5)
