@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
-from jaxtyping import Float
 
 from pipelines.config import build_config
 from pipelines.fit import Fit
 from pipelines.fit_camera import camera_line
-from pipelines.fit_families import BASE_PRESET, NOISE, PHYSICAL, SCREEN, STREAKS_OF, Number, whole_layers
+from pipelines.fit_families import BASE_PRESET, EDGES, NOISE, PHYSICAL, SCREEN, STREAKS_OF, Number, whole_layers
 from pipelines.generate_config import GenerateConfig
 from rainsynth.lookalikes.line_rain import TAKEN
 from rainsynth.preset_choice import PresetChoice
@@ -38,18 +38,20 @@ def part_of_fit(fit: Fit) -> dict[str, Any]:
     """
     if fit.kinds is None:
         return {"preset": BASE_PRESET, "ranges": {name: range_of(fit, name) for name in fit.search.ranges}}
-    made = {"streaks": STREAKS_OF[NOISE]} if fit.search.family == NOISE else {}
+    made: dict[str, Any] = {"streaks": STREAKS_OF[NOISE]} if fit.search.family == NOISE else {}
+    if EDGES[0] in fit.kinds.ranges:
+        made["side_margin_px"] = 0  # the edges are those of the picture, not of a window of it
     titles = [f"as {fit.setting.rainy[place].path.name}" for place in fit.kinds.places]
     kinds = [
-        {"title": title, "share_fraction": 1 / len(titles), "ranges": line_numbers(fit, numbers)}
-        for title, numbers in zip(titles, fit.kinds.numbers, strict=True)
+        {"title": title, "share_fraction": 1 / len(titles), "ranges": line_numbers(fit.kinds.named(kind))}
+        for kind, title in enumerate(titles)
     ]
     return {"lines": {"blend": fit.blend, **made, "kinds": kinds}}
 
 
-def line_numbers(fit: Fit, numbers: Float[np.ndarray, "free"]) -> dict[str, float]:
+def line_numbers(numbers: Mapping[str, float]) -> dict[str, float]:
     """Numbers of one kind of lines or noise, as they stand in a config."""
-    found = {name: _rounded(value) for name, value in fit.search.numbers(numbers).items() if name != SCREEN}
+    found = {name: _rounded(value) for name, value in numbers.items() if name != SCREEN}
     return found | {"layer_count": whole_layers(found["layer_count"])}
 
 
@@ -93,6 +95,8 @@ def config_text(fit: Fit, command: str, photographs: int, layers: Path | None = 
         "rainsynth generate CLEAN_PHOTOS --config THIS_FILE --out DIR; in training, data.presets takes the mixture.",
         *told_lines(fit),
     ]
+    if fit.kinds is not None and EDGES[0] in fit.kinds.ranges:
+        remarks.append(f"Kinds are not of these numbers, but matched to the streaks in {layers}.")
     body = yaml.safe_dump(values, sort_keys=False, default_flow_style=None, width=120)
     return "".join(f"# {line}\n" for line in remarks) + body
 

@@ -136,8 +136,15 @@ PHYSICAL_RANGES: dict[str, Number] = {
     "sky_linear": _log(1, 6),
 }
 PHYSICAL_FINDINGS = ("coverage_fraction", "optical_depth")
+EDGES = ("inside_top_fraction", "inside_bottom_fraction")  # which the layers of a place show, and windows do not
+EDGE_RANGES = {name: _even(0, 1) for name in EDGES}
 RANGES_OF = {LINES: LINE_RANGES, PHYSICAL: PHYSICAL_RANGES, NOISE: NOISE_RANGES}
 FINDINGS_OF = {LINES: LINE_FINDINGS, PHYSICAL: PHYSICAL_FINDINGS, NOISE: LINE_FINDINGS}
+
+
+def named_numbers(ranges: Mapping[str, Number], values: Float[np.ndarray, "free"]) -> dict[str, float]:
+    """Numbers by name, within their limits, of values in their own scales."""
+    return {name: number.from_scale(value) for (name, number), value in zip(ranges.items(), values, strict=True)}
 
 
 def line_kind(numbers: Mapping[str, float]) -> LineKind:

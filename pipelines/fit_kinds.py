@@ -13,12 +13,12 @@ as was found for all photographs together.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 
-from pipelines.fit_families import FINDINGS_OF, findings, render
+from pipelines.fit_families import FINDINGS_OF, Number, findings, named_numbers, render
 from pipelines.fit_rounds import CHUNK, ROUND_STRIDE, Crew, Search, Setting
 from rainsynth.measure.population import Population, Regression
 from rainsynth.measure.response import Rows
@@ -38,11 +38,16 @@ MOVES_INDEX = 8 * ROUND_STRIDE  # of the pictures that are drawn to see what is 
 class Kinds:
     """Photographs by their places, and numbers that each may have, in their own scales: several times, all as likely.
 
-    `numbers` holds those that are drawn one by one, as the search's ranges have them.
+    `numbers` holds those that are drawn one by one, in the order of `ranges`.
     """
 
+    ranges: dict[str, Number]
     places: tuple[int, ...]
     numbers: Float[np.ndarray, "kinds free"]
+
+    def named(self, kind: int) -> dict[str, float]:
+        """Numbers of one kind by name, within their limits."""
+        return named_numbers(self.ranges, self.numbers[kind])
 
 
 def kinds_of(
@@ -58,23 +63,23 @@ def kinds_of(
 
     Of more than KINDS photographs that many are used, evenly. `advance` hears of every picture that is drawn.
     """
-    places = places_used(len(estimates))
-    each = max(KINDS // len(places), 1)
+    places, each = places_used(len(estimates))
     likely = np.concatenate([likely_numbers(regression, estimates[place], each) for place in places])
     free = len(search.ranges)
-    kinds = Kinds(places=tuple(np.repeat(places, each).tolist()), numbers=likely[:, :free])
+    kinds = Kinds(ranges=search.ranges, places=tuple(np.repeat(places, each).tolist()), numbers=likely[:, :free])
     return moved(setting, search, kinds, shift_of(regression, search.ranges), found.mean[free:], crew, advance)
 
 
-def places_used(photographs: int) -> np.ndarray:
-    """Which of so many photographs have kinds."""
-    return np.unique(np.linspace(0, photographs - 1, min(photographs, KINDS)).round().astype(int))
+def places_used(photographs: int) -> tuple[np.ndarray, int]:
+    """Which of so many photographs have kinds, and how many each."""
+    places = np.unique(np.linspace(0, photographs - 1, min(photographs, KINDS)).round().astype(int))
+    return places, max(KINDS // len(places), 1)
 
 
 def pictures_drawn(photographs: int) -> int:
     """How many pictures `kinds_of` draws."""
-    used = min(photographs, KINDS)
-    return (MOVES + 1) * DRAWS * used * max(KINDS // used, 1)
+    places, each = places_used(photographs)
+    return (MOVES + 1) * DRAWS * len(places) * each
 
 
 def likely_numbers(
@@ -112,7 +117,7 @@ def moved(
         drawn = drawn_findings(setting, search, kinds, crew, advance)
         missing = wanted - drawn.mean(axis=0)
         tried.append((float(np.sum((missing / np.maximum(drawn.std(axis=0), SMALLEST_SPREAD)) ** 2)), kinds))
-        kinds = Kinds(places=kinds.places, numbers=kinds.numbers + missing @ shift)
+        kinds = replace(kinds, numbers=kinds.numbers + missing @ shift)
     return min(tried, key=lambda one: one[0])[1]
 
 
@@ -136,7 +141,6 @@ def _draw(setting: Setting, search: Search, kinds: Kinds, number: int) -> list[f
     kind = number % len(kinds.places)
     rainy = setting.rainy[kinds.places[kind]]
     black = Background(np.zeros((rainy.height_px, rainy.width_px, 3), np.uint8))
-    values = search.numbers(kinds.numbers[kind])
-    sample = render(search.family, values, black, rainy.window, setting.seed, MOVES_INDEX + number)
+    sample = render(search.family, kinds.named(kind), black, rainy.window, setting.seed, MOVES_INDEX + number)
     found = findings(search.family, sample)
     return [found[name] for name in FINDINGS_OF[search.family]]

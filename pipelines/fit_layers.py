@@ -12,7 +12,8 @@ mapping), and the photographs' streaks are written with these.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from jaxtyping import Bool, Float, Int
 
 from pipelines.fit import Fit
 from pipelines.fit_config import choice_of_fit
+from pipelines.fit_match import WHOLE_EFFORT, Effort, Space, matched_kinds, space_of, wanted_layers
 from pipelines.fit_pictures import Photo, Rainy
 from pipelines.fit_rounds import ROUND_STRIDE, Crew, Setting, crew_of, sample_like
 from pipelines.fit_statistics import STEPS_PER_CODE, dry_codes
@@ -27,15 +29,18 @@ from pipelines.new_folder import new_folder
 from pipelines.progress import progress
 from rainsynth.display_blend import WHITE_CODE
 from rainsynth.lookalikes import LookAlike
-from rainsynth.lookalikes.taken_layers import picture_of_layer
-from rainsynth.pictures import write_picture
+from rainsynth.lookalikes.taken_layers import picture_of_layer, unknown_of
+from rainsynth.measure.population import regress
+from rainsynth.measure.rain_statistics import Statistics, as_row
+from rainsynth.pictures import read_photo, write_picture
 from rainsynth.presets import Preset
 
 LAYERS_OPTION = "--layers"
 SCREENED = "screen"
 CLIPPED_WEIGHT = 1e-3  # choice: of a channel that is white in the rain and says no more than that so much was added
 SUFFIX = ".png"
-PICTURES = 40  # choice: of the fitted rain, for levels; 6 million pixels where photographs are of 320x480
+MOST_GAIN = 1.15  # choice: beyond it a photograph is unlike all pictures of the fit
+SMALLEST_CODES = 1.0  # of a mean whose logarithm is taken
 FIRST_INDEX = 7 * ROUND_STRIDE  # of these pictures; rounds, kinds and the report have others
 CODES = np.arange(WHITE_CODE + 1)
 
@@ -54,48 +59,110 @@ class Taking:
         return taken_codes(picture_srgb8, dry_codes(picture_srgb8, self.network, mirrored=True), self.blend)
 
 
-def write_layers(fit: Fit, folder: Path, workers: int = 1) -> None:
+def take_layers(fit: Fit, folder: Path, effort: Effort = WHOLE_EFFORT, workers: int = 1) -> Fit:
     """Write the streaks of every photograph of a fit, as it is looked at, under the place that it has among them.
 
-    The folder is there once all are written.
+    The folder is there once all are written. The fit comes back with kinds that are matched to these streaks.
     """
     rainy, taking = fit.setting.rainy, Taking(network=fit.setting.network, blend=fit.blend)
+    space = space_of(fit.search, fit.whole)
     with new_folder(folder, LAYERS_OPTION) as part, crew_of(workers) as crew:
-        curve = level_curve(fit.setting, choice_of_fit(fit).family, taking, crew)
+        known, seen = pictures_known(fit.setting, choice_of_fit(fit).family, taking, space, effort.pictures, crew)
         files = [part / f"{place:04d}_{one.path.stem}{SUFFIX}" for place, one in enumerate(rainy)]
-        jobs = [(one, taking, curve, file) for one, file in zip(rainy, files, strict=True)]
+        jobs = [(one, taking, space, file) for one, file in zip(rainy, files, strict=True)]
+        taken: list[Looks] = []
         with progress("streaks taken", len(jobs)) as advance:
-            for _ in crew(_write_layer, jobs):
+            for looks in crew(_take, jobs):
+                taken.append(looks)
                 advance(1)
+        curve = matched_levels(sum_of(seen), sum_of(known))
+        for file, gain in zip(files, gains(known, seen, taken, curve), strict=True):
+            raise_levels(file, curve * gain)
+        names, sizes_px = tuple(taken[0].shape), [(one.height_px, one.width_px) for one in rainy]
+        wanted = wanted_layers(names, rows_of(known), rows_of(seen), rows_of(taken), sizes_px)
+        kinds = matched_kinds(fit.setting, space, names, wanted, effort, crew)
+    return replace(fit, kinds=kinds)
 
 
-def _write_layer(job: tuple[Rainy, Taking, Curve, Path]) -> None:
-    one, taking, curve, path = job
-    rainy_srgb8 = one.picture()
-    codes = np.rint(np.interp(taking.layer(rainy_srgb8), CODES, curve)).astype(np.uint8)
-    write_picture(path, picture_of_layer(codes, is_white(rainy_srgb8)))
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Looks:
+    """What is kept of a layer: its statistics, and how many known pixels, which are not white, have each code."""
+
+    shape: Statistics
+    counts: Int[np.ndarray, "256"]
+
+    def mean(self, curve: Curve = CODES) -> float:
+        """Mean over known pixels [codes], were every code that of the curve; of none, 1."""
+        return max(float(self.counts @ curve) / max(int(self.counts.sum()), 1), SMALLEST_CODES)
 
 
-def level_curve(setting: Setting, rain: Preset | LookAlike, taking: Taking, crew: Crew) -> Curve:
-    """The level of the streaks [codes] for each code that is taken off, as pictures of `rain` have them."""
-    taken, laid = np.zeros((2, len(CODES)), dtype=np.int64)
-    with progress("levels of the fit", PICTURES) as advance:
-        for of_taken, of_laid in crew(_levels, [(setting, rain, taking, number) for number in range(PICTURES)]):
-            taken, laid = taken + of_taken, laid + of_laid
+def looks_of(layer_codes: Float[np.ndarray, "h w"], known: Bool[np.ndarray, "h w"], space: Space) -> Looks:
+    """What is kept of a layer [codes]."""
+    codes = np.rint(np.clip(layer_codes, 0, WHITE_CODE)).astype(int)
+    return Looks(shape=space.shape(layer_codes), counts=np.bincount(codes[known], minlength=len(CODES)))
+
+
+def rows_of(looks: Sequence[Looks]) -> Float[np.ndarray, "n s"]:
+    """Statistics of layers, a row each."""
+    return np.array([as_row(one.shape) for one in looks])
+
+
+def sum_of(looks: Sequence[Looks]) -> Int[np.ndarray, "256"]:
+    """How many pixels of all layers have each code."""
+    return np.sum([one.counts for one in looks], axis=0)
+
+
+def pictures_known(
+    setting: Setting, rain: Preset | LookAlike, taking: Taking, space: Space, count: int, crew: Crew
+) -> tuple[list[Looks], list[Looks]]:
+    """True and taken layers of pictures of `rain`."""
+    jobs = [(setting, rain, taking, space, number) for number in range(count)]
+    pairs = []
+    with progress("streaks taken off the fit", count) as advance:
+        for pair in crew(_look, jobs):
+            pairs.append(pair)
             advance(1)
-    return matched_levels(taken, laid)
+    known, seen = zip(*pairs, strict=True)
+    return list(known), list(seen)
 
 
-def _levels(
-    job: tuple[Setting, Preset | LookAlike, Taking, int],
-) -> tuple[Int[np.ndarray, "256"], Int[np.ndarray, "256"]]:
-    setting, rain, taking, number = job
+def _look(job: tuple[Setting, Preset | LookAlike, Taking, Space, int]) -> tuple[Looks, Looks]:
+    setting, rain, taking, space, number = job
     like = setting.rainy[number % len(setting.rainy)]
     sample = sample_like(setting, like, rain, index=FIRST_INDEX + number)
     known = ~is_white(sample.rainy_srgb8)
-    taken = np.rint(taking.layer(sample.rainy_srgb8))[known].astype(int)
-    laid = np.rint(sample.streak_alpha16 / STEPS_PER_CODE)[known].astype(int)
-    return np.bincount(taken, minlength=len(CODES)), np.bincount(laid, minlength=len(CODES))
+    true = sample.streak_alpha16.astype(np.float32) / STEPS_PER_CODE
+    return looks_of(true, known, space), looks_of(taking.layer(sample.rainy_srgb8), known, space)
+
+
+def _take(job: tuple[Rainy, Taking, Space, Path]) -> Looks:
+    one, taking, space, path = job
+    rainy_srgb8 = one.picture()
+    layer, white = taking.layer(rainy_srgb8), is_white(rainy_srgb8)
+    write_picture(path, picture_of_layer(np.rint(layer).astype(np.uint8), white))
+    return looks_of(layer, ~white, space)
+
+
+def gains(known: Sequence[Looks], seen: Sequence[Looks], taken: Sequence[Looks], curve: Curve) -> list[float]:
+    """By how much each photograph's streaks are brighter still than the curve makes them.
+
+    Their mean is regressed on all statistics of what was taken: dense rain is taken off less than faint rain is, which
+    no curve of levels tells.
+    """
+    told = regress(
+        np.column_stack([rows_of(seen), [np.log(one.mean()) for one in seen]]),
+        np.log([[one.mean()] for one in known]),
+    )
+    logs = told.estimates(np.column_stack([rows_of(taken), [np.log(one.mean()) for one in taken]]))[:, 0]
+    found = np.exp(logs) / np.array([one.mean(curve) for one in taken])
+    return np.clip(found, 1 / MOST_GAIN, MOST_GAIN).tolist()
+
+
+def raise_levels(path: Path, curve: Curve) -> None:
+    """Give every code of a layer in a file that of the curve."""
+    picture = read_photo(path)
+    codes = np.rint(np.minimum(curve, WHITE_CODE)).astype(np.uint8)[picture[..., 0]]
+    write_picture(path, picture_of_layer(codes, unknown_of(picture)))
 
 
 def matched_levels(taken: Int[np.ndarray, "256"], laid: Int[np.ndarray, "256"]) -> Curve:

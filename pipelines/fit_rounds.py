@@ -19,7 +19,7 @@ from jaxtyping import Float, UInt8
 
 from pipelines.fit_aim import Aim, draw_numbers
 from pipelines.fit_camera import KnownCamera
-from pipelines.fit_families import FINDINGS_OF, Number, findings, render
+from pipelines.fit_families import FINDINGS_OF, Number, findings, named_numbers, render
 from pipelines.fit_pictures import Rainy, clean_like
 from pipelines.fit_statistics import picture_statistics
 from rainsynth.lookalikes import LookAlike
@@ -49,9 +49,7 @@ class Search:
 
     def numbers(self, values: Float[np.ndarray, "free"]) -> dict[str, float]:
         """Numbers by name, within their limits, of values in their own scales."""
-        return {
-            name: number.from_scale(value) for (name, number), value in zip(self.ranges.items(), values, strict=True)
-        }
+        return named_numbers(self.ranges, values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,7 +49,8 @@ def fit(
     from pipelines.fit_config import blend_line, combinations, config_text, rows_of_fit
     from pipelines.fit_depth import depth_of
     from pipelines.fit_families import PHYSICAL
-    from pipelines.fit_layers import LAYERS_OPTION, write_layers
+    from pipelines.fit_layers import LAYERS_OPTION, take_layers
+    from pipelines.fit_match import QUICK_EFFORT, WHOLE_EFFORT
     from pipelines.fit_report import PAGE_NAME, write_report
     from pipelines.fit_statistics import NETWORK
     from pipelines.new_folder import check_new
@@ -75,7 +76,7 @@ def fit(
             console.print("no layers: physical rain is blended in linear light, and its streaks cannot be taken off.")
             layers = None
         if layers is not None:
-            write_layers(fitted, layers, options.workers)
+            fitted = take_layers(fitted, layers, QUICK_EFFORT if quick else WHOLE_EFFORT, options.workers)
         command = shlex.join(["rainsynth", *sys.argv[1:]])
         write_whole(output, config_text(fitted, command, len(fitted.setting.rainy), layers).encode())
         if report is not None:

@@ -55,25 +55,31 @@ def layer_statistics(
     mean_taken = np.ascontiguousarray(taken_codes.mean(axis=-1))
     layer = np.maximum(mean_taken, 0)
     streak = layer > COVERED_CODES
-    found = _amounts(mean_taken, layer[streak]) | _on_ground(layer, np.clip(dry_codes.mean(axis=-1), 0, 255), streak)
+    found = amounts(mean_taken) | _on_ground(layer, np.clip(dry_codes.mean(axis=-1), 0, 255), streak)
     spread = np.abs(taken_codes - mean_taken[..., None])[streak].mean() if streak.any() else 0.0
+    found |= {"colour": _log(spread, 0.3)} | lines(layer, centre_deg, reach_deg)
+    return {PREFIX + name: value for name, value in found.items()}
+
+
+def lines(layer: Float[np.ndarray, "h w"], centre_deg: float, reach_deg: float) -> Statistics:
+    """Direction, length and width of what a layer shows, its autocorrelation, and, after GRAIN, how it is made."""
     correlation = quick_correlation(layer, LAYER_REACH_PX)
     profile = direction_profile(correlation)
     angle_deg = main_direction_near_deg(profile, centre_deg, reach_deg)
-    found |= {
-        "colour": _log(spread, 0.3),
+    found = {
         "direction_deg": angle_deg,
         "length": _log(length_px(correlation, angle_deg), SMALLEST_PX),
         "width": _log(width_px(correlation, angle_deg), SMALLEST_PX),
     }
     found |= autocorrelation_statistics(correlation, angle_deg)
     profiles = {RING_PX[0]: profile, LONG_RING_PX[0]: direction_profile(correlation, LONG_RING_PX)}
-    found |= {GRAIN + name: value for name, value in _grain(layer, layer[streak], profiles, angle_deg).items()}
-    return {PREFIX + name: value for name, value in found.items()}
+    grain = _grain(layer, layer[layer > COVERED_CODES], profiles, angle_deg)
+    return found | {GRAIN + name: value for name, value in grain.items()}
 
 
-def _amounts(taken: Float[np.ndarray, "h w"], of_streaks: Float[np.ndarray, "n"]) -> Statistics:
+def amounts(taken: Float[np.ndarray, "h w"]) -> Statistics:
     """How much is covered above each level, how much was made brighter, means, and levels of what is covered."""
+    of_streaks = taken[taken > COVERED_CODES]
     found = {f"above_{level}": _log(np.mean(taken > level), 1e-3) for level in LEVELS_CODES}
     found |= {f"below_{level}": _log(np.mean(taken < -level), 1e-3) for level in DARKENED_CODES}
     found |= {"mean": _log(np.maximum(taken, 0).mean(), 0.1), "variance": _log(taken.var(), 0.1)}

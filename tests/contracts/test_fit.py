@@ -32,7 +32,8 @@ from pipelines.fit_kinds import (
     pictures_drawn,
     shift_of,
 )
-from pipelines.fit_layers import Taking, level_curve, matched_levels, write_layers
+from pipelines.fit_layers import Taking, gains, matched_levels, pictures_known, sum_of, take_layers
+from pipelines.fit_match import Effort, matched_kinds, middle_columns, space_of, wanted_layers
 from pipelines.fit_pictures import LONGEST_SIDE_PX, clean_like, look_at, survey_rainy
 from pipelines.fit_report import write_report
 from pipelines.fit_rounds import Setting, Simulated, simulate, statistics_of
@@ -46,6 +47,7 @@ from rainsynth.named_rain import render_preset
 from rainsynth.pictures import read_photo, write_picture
 from rainsynth.scene.background import Background
 
+SHORT = Effort(pictures=24, library=60, population=8, rounds=1)
 SMALL = FitOptions(family="lines", pictures=(40, 30), seed=3)
 RAIN = {"direction_deg": [11, 13], "length_px": 35, "width_px": 1.6, "level_codes": 60, "layer_coverage_fraction": 0.25}
 
@@ -118,7 +120,7 @@ def test_kinds_are_moved_alike_until_they_draw_what_was_found(fitted: Fit) -> No
     wanted = drawn_findings(fitted.setting, fitted.search, kinds, map, calls.append).mean(axis=0)
     off = np.zeros(len(names))
     off[names.index("level_codes")], off[names.index("length_px")] = np.log(0.5), np.log(1.5)
-    other = Kinds(places=kinds.places, numbers=kinds.numbers + off)
+    other = replace(kinds, numbers=kinds.numbers + off)
 
     def missing(of: Kinds) -> np.ndarray:
         return np.abs(wanted - drawn_findings(fitted.setting, fitted.search, of, map, calls.append).mean(axis=0))
@@ -356,11 +358,11 @@ def test_depth_of_the_photographs_is_a_number_or_a_map_of_each(tmp_path: Path) -
 
 def test_streaks_are_taken_off_every_photograph_and_half_of_the_rain_is_theirs(fitted: Fit, tmp_path: Path) -> None:
     seen_by_another = replace(fitted, setting=replace(fitted.setting, network="mspfn-realtime"))
-    write_layers(seen_by_another, tmp_path / "seen")
+    made = take_layers(seen_by_another, tmp_path / "seen", SHORT)
     layers = {path.name: read_photo(path)[..., 0] for path in (tmp_path / "seen").iterdir()}
     assert sorted(layers) == [f"{number:04d}_{number:02d}.png" for number in range(12)]
     assert np.mean([np.mean(layer > 10) for layer in layers.values()]) > 0.02
-    (tmp_path / "f.yaml").write_text(config_text(fitted, "rainsynth fit", 12, tmp_path / "seen"))
+    (tmp_path / "f.yaml").write_text(config_text(made, "rainsynth fit", 12, tmp_path / "seen"))
     config = load_config(GenerateConfig, tmp_path / "f.yaml")
     assert [part.weight for part in config.mixture] == [1, 1]
     sample = render_preset(Background(np.zeros((40, 40, 3), np.uint8)), config.mixture[1].family, seed=0, name="x")
@@ -368,15 +370,16 @@ def test_streaks_are_taken_off_every_photograph_and_half_of_the_rain_is_theirs(f
     assert (recompose(sample) == sample.rainy_srgb8).all()
     assert not list(tmp_path.glob(".*"))
     with pytest.raises(InputError, match=r"--layers must be a new or empty folder, got '.*seen'"):
-        write_layers(seen_by_another, tmp_path / "seen")
+        take_layers(seen_by_another, tmp_path / "seen", SHORT)
 
 
 def test_the_verb_writes_layers_and_a_config_that_draws_from_them(
     run: Callable[..., tuple[int, str, str]], fitted: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipelines.fit.fit", lambda *_: fitted)
+    monkeypatch.setattr("pipelines.fit_match.QUICK_EFFORT", SHORT)
     monkeypatch.chdir(tmp_path)
-    words = ["fit", "rainy", "-o", "f.yaml", "--family", "lines", "--layers", "seen", "--workers", 1]
+    words = ["fit", "rainy", "-o", "f.yaml", "--family", "lines", "--layers", "seen", "--quick", "--workers", 1]
     code, _, told = run(*words, "--backgrounds", fitted.setting.backgrounds[0].parent)
     assert (code, told.count("Traceback")) == (0, 0)
     assert len(list((tmp_path / "seen").iterdir())) == 12
@@ -391,8 +394,46 @@ def test_levels_that_a_network_takes_off_too_faint_are_given_back(fitted: Fit, m
     setting = replace(fitted.setting, backgrounds=())
     monkeypatch.setattr("pipelines.fit_rounds.clean_like", lambda *_: np.zeros((80, 80, 3), np.uint8))
     rain = LineRain(kinds=(LineKind(ranges=RAIN | {"level_codes": [10, 60], "layer_coverage_fraction": 0.6}),))
-    curve = level_curve(setting, rain.look_alike, Taking(network="none", blend="additive"), map)
+    space, taking = space_of(fitted.search, fitted.whole), Taking(network="none", blend="additive")
+    known, seen = pictures_known(setting, rain.look_alike, taking, space, 24, map)
+    curve = matched_levels(sum_of(seen), sum_of(known))
     assert curve[5:40] == pytest.approx(2 * np.arange(5, 40), abs=1.5)
+    assert gains(known, seen, seen, curve) == pytest.approx(np.ones(24), abs=0.05)
+    assert gains(known, seen, seen, 0.9 * curve) == pytest.approx(np.full(24, 1 / 0.9), rel=0.05)
+
+
+def test_kinds_are_matched_to_the_streaks_that_photographs_show(fitted: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Streaks lie on black, and the network takes off three quarters of them.
+    monkeypatch.setattr("pipelines.fit_layers.Taking.layer", lambda _, picture: 0.75 * picture[..., 0])
+    monkeypatch.setattr("pipelines.fit_rounds.clean_like", lambda *_: np.zeros((80, 80, 3), np.uint8))
+    space, taking = space_of(fitted.search, fitted.whole), Taking(network="none", blend="additive")
+    rain = LineRain(kinds=(LineKind(ranges=RAIN | {"level_codes": [20, 90], "layer_coverage_fraction": [0.1, 0.5]}),))
+    known, seen = pictures_known(fitted.setting, rain.look_alike, taking, space, 60, map)
+    names, sizes_px = tuple(known[0].shape), [(80, 80)] * 12
+    true, taken = (np.array([list(one.shape.values()) for one in looks]) for looks in (known, seen))
+    wanted = wanted_layers(names, true[12:], taken[12:], taken[:12], sizes_px)
+    effort = Effort(pictures=60, library=150, population=12, rounds=3)
+    kinds = matched_kinds(fitted.setting, space, names, wanted, effort, map)
+    level, mean, turn = (
+        names.index("levels_level_at_50"),
+        names.index("levels_mean"),
+        names.index("turn_direction_deg"),
+    )
+    assert np.mean(true[:12, level] - taken[:12, level]) > 0.2  # a quarter of it, as a logarithm
+    drawn = np.array([space.row(values, (80, 80), 7, at) for at, values in enumerate(kinds.numbers)])
+    assert len(drawn) == KINDS
+    rows = drawn.reshape(12, -1, len(names)).mean(axis=1)
+    for at, reach in ((level, 0.12), (mean, 0.15)):
+        assert rows[:, at].mean() == pytest.approx(true[:12, at].mean(), abs=reach)
+        assert np.corrcoef(rows[:, at], true[:12, at])[0, 1] > 0.5
+    assert rows[:, turn].mean() == pytest.approx(12, abs=3)
+
+
+def test_a_wide_layer_is_compared_by_its_middle() -> None:
+    wide = np.broadcast_to(np.arange(700), (70, 700))
+    assert middle_columns(wide).shape == (70, 480)
+    assert middle_columns(wide)[0, 0] == 110
+    assert middle_columns(wide[:, :300]).shape == (70, 300)
 
 
 @given(
