@@ -12,7 +12,7 @@ import yaml
 from pipelines.config import build_config
 from pipelines.fit import Fit
 from pipelines.fit_camera import camera_line
-from pipelines.fit_families import BASE_PRESET, EDGES, NOISE, PHYSICAL, SCREEN, STREAKS_OF, Number, whole_layers
+from pipelines.fit_families import BASE_PRESET, NOISE, PHYSICAL, SCREEN, STREAKS_OF, Number, whole_layers
 from pipelines.generate_config import GenerateConfig
 from rainsynth.lookalikes.line_rain import TAKEN
 from rainsynth.preset_choice import PresetChoice
@@ -39,7 +39,7 @@ def part_of_fit(fit: Fit) -> dict[str, Any]:
     if fit.kinds is None:
         return {"preset": BASE_PRESET, "ranges": {name: range_of(fit, name) for name in fit.search.ranges}}
     made: dict[str, Any] = {"streaks": STREAKS_OF[NOISE]} if fit.search.family == NOISE else {}
-    if EDGES[0] in fit.kinds.ranges:
+    if fit.kinds.matched:
         made["side_margin_px"] = 0  # the edges are those of the picture, not of a window of it
     titles = [f"as {fit.setting.rainy[place].path.name}" for place in fit.kinds.places]
     kinds = [
@@ -95,7 +95,7 @@ def config_text(fit: Fit, command: str, photographs: int, layers: Path | None = 
         "rainsynth generate CLEAN_PHOTOS --config THIS_FILE --out DIR; in training, data.presets takes the mixture.",
         *told_lines(fit),
     ]
-    if fit.kinds is not None and EDGES[0] in fit.kinds.ranges:
+    if fit.kinds is not None and fit.kinds.matched:
         remarks.append(f"Kinds are not of these numbers, but matched to the streaks in {layers}.")
     body = yaml.safe_dump(values, sort_keys=False, default_flow_style=None, width=120)
     return "".join(f"# {line}\n" for line in remarks) + body

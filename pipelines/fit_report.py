@@ -26,6 +26,7 @@ SHOWN = 8  # photographs, and as many pictures of the fit
 COLUMNS = 4  # of the sheet
 UNTOLD_OF_RANGES = "at their likeliest value, or all over their range where nothing is known"
 UNTOLD_OF_KINDS = "as those simulated pictures had them that were most like the photographs"
+UNTOLD_OF_MATCHED = "as layers have them that are like the streaks taken off the photographs, and so are all others"
 SHOWN_STATISTICS = 12
 CELL_PX = 240
 
@@ -100,6 +101,13 @@ def draw_curves(path: Path, fit: Fit, fitted: Rows) -> None:
     plt.close(figure)
 
 
+def untold_line(fit: Fit) -> str:
+    """How numbers are drawn that no photograph tells."""
+    if fit.kinds is None:
+        return UNTOLD_OF_RANGES
+    return UNTOLD_OF_MATCHED if fit.kinds.matched else UNTOLD_OF_KINDS
+
+
 def page(fit: Fit, differences: dict[str, float]) -> str:
     """The report as HTML; its pictures lie beside it."""
     odd = sorted(differences.items(), key=lambda item: -abs(item[1]))[:SHOWN_STATISTICS]
@@ -114,7 +122,7 @@ def page(fit: Fit, differences: dict[str, float]) -> str:
         f"<p>{escape(camera_line(fit.setting.camera))}</p>" if fit.search.family == PHYSICAL else "",
         table_html(rows_of_fit(fit)),
         "<h2>What the photographs do not tell</h2>",
-        f"<p>Numbers marked so are drawn {UNTOLD_OF_RANGES if fit.search.family == PHYSICAL else UNTOLD_OF_KINDS}.</p>",
+        f"<p>Numbers marked so are drawn {untold_line(fit)}.</p>",
         *(f"<p>{escape(line)}</p>" for line in untold),
         "<h2>Photographs over pictures of the fit</h2>",
         f'<img src="{SHEET_NAME}" alt="photographs, and clean pictures in the fitted rain">',

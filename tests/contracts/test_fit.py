@@ -35,7 +35,7 @@ from pipelines.fit_kinds import (
 from pipelines.fit_layers import Taking, gains, matched_levels, pictures_known, sum_of, take_layers
 from pipelines.fit_match import Effort, matched_kinds, middle_columns, space_of, wanted_layers
 from pipelines.fit_pictures import LONGEST_SIDE_PX, clean_like, look_at, survey_rainy
-from pipelines.fit_report import write_report
+from pipelines.fit_report import untold_line, write_report
 from pipelines.fit_rounds import Setting, Simulated, simulate, statistics_of
 from pipelines.fit_statistics import NETWORK
 from pipelines.generate_config import GenerateConfig
@@ -365,6 +365,15 @@ def test_streaks_are_taken_off_every_photograph_and_half_of_the_rain_is_theirs(f
     (tmp_path / "f.yaml").write_text(config_text(made, "rainsynth fit", 12, tmp_path / "seen"))
     config = load_config(GenerateConfig, tmp_path / "f.yaml")
     assert [part.weight for part in config.mixture] == [1, 1]
+    assert made.kinds is not None
+    assert made.kinds.matched
+    assert "matched to the streaks in" in (tmp_path / "f.yaml").read_text()
+    assert "like the streaks taken off" in untold_line(made)
+    assert "like the streaks taken off" not in untold_line(fitted)
+    drawn = config.mixture[0].lines
+    assert drawn is not None
+    assert drawn.side_margin_px == 0
+    assert {"inside_top_fraction", "inside_bottom_fraction"} <= set(drawn.kinds[0].ranges)
     sample = render_preset(Background(np.zeros((40, 40, 3), np.uint8)), config.mixture[1].family, seed=0, name="x")
     assert sample.parameters["kind"] in layers
     assert (recompose(sample) == sample.rainy_srgb8).all()
