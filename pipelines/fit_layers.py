@@ -21,9 +21,9 @@ from jaxtyping import Bool, Float, Int
 
 from pipelines.fit import Fit
 from pipelines.fit_config import choice_of_fit
-from pipelines.fit_match import WHOLE_EFFORT, Effort, Space, matched_kinds, space_of, wanted_layers
+from pipelines.fit_match import WHOLE_EFFORT, Effort, matched_kinds, matched_search, shape_of, wanted_layers
 from pipelines.fit_pictures import Photo, Rainy
-from pipelines.fit_rounds import ROUND_STRIDE, Crew, Setting, crew_of, sample_like
+from pipelines.fit_rounds import ROUND_STRIDE, Crew, Search, Setting, crew_of, sample_like
 from pipelines.fit_statistics import STEPS_PER_CODE, dry_codes
 from pipelines.new_folder import new_folder
 from pipelines.progress import progress
@@ -65,11 +65,11 @@ def take_layers(fit: Fit, folder: Path, effort: Effort = WHOLE_EFFORT, workers: 
     The folder is there once all are written. The fit comes back with kinds that are matched to these streaks.
     """
     rainy, taking = fit.setting.rainy, Taking(network=fit.setting.network, blend=fit.blend)
-    space = space_of(fit.search, fit.whole)
+    search = matched_search(fit.search, fit.whole)
     with new_folder(folder, LAYERS_OPTION) as part, crew_of(workers) as crew:
-        known, seen = pictures_known(fit.setting, choice_of_fit(fit).family, taking, space, effort.pictures, crew)
+        known, seen = pictures_known(fit.setting, choice_of_fit(fit).family, taking, search, effort.pictures, crew)
         files = [part / f"{place:04d}_{one.path.stem}{SUFFIX}" for place, one in enumerate(rainy)]
-        jobs = [(one, taking, space, file) for one, file in zip(rainy, files, strict=True)]
+        jobs = [(one, taking, search, file) for one, file in zip(rainy, files, strict=True)]
         taken: list[Looks] = []
         with progress("streaks taken", len(jobs)) as advance:
             for looks in crew(_take, jobs):
@@ -80,7 +80,7 @@ def take_layers(fit: Fit, folder: Path, effort: Effort = WHOLE_EFFORT, workers: 
             raise_levels(file, curve * gain)
         names, sizes_px = tuple(taken[0].shape), [(one.height_px, one.width_px) for one in rainy]
         wanted = wanted_layers(names, rows_of(known), rows_of(seen), rows_of(taken), sizes_px)
-        kinds = matched_kinds(fit.setting, space, names, wanted, effort, crew)
+        kinds = matched_kinds(fit.setting, search, names, wanted, effort, crew)
     return replace(fit, kinds=kinds)
 
 
@@ -96,10 +96,10 @@ class Looks:
         return max(float(self.counts @ curve) / max(int(self.counts.sum()), 1), SMALLEST_CODES)
 
 
-def looks_of(layer_codes: Float[np.ndarray, "h w"], known: Bool[np.ndarray, "h w"], space: Space) -> Looks:
+def looks_of(layer_codes: Float[np.ndarray, "h w"], known: Bool[np.ndarray, "h w"], search: Search) -> Looks:
     """What is kept of a layer [codes]."""
     codes = np.rint(np.clip(layer_codes, 0, WHITE_CODE)).astype(int)
-    return Looks(shape=space.shape(layer_codes), counts=np.bincount(codes[known], minlength=len(CODES)))
+    return Looks(shape=shape_of(search, layer_codes), counts=np.bincount(codes[known], minlength=len(CODES)))
 
 
 def rows_of(looks: Sequence[Looks]) -> Float[np.ndarray, "n s"]:
@@ -113,10 +113,10 @@ def sum_of(looks: Sequence[Looks]) -> Int[np.ndarray, "256"]:
 
 
 def pictures_known(
-    setting: Setting, rain: Preset | LookAlike, taking: Taking, space: Space, count: int, crew: Crew
+    setting: Setting, rain: Preset | LookAlike, taking: Taking, search: Search, count: int, crew: Crew
 ) -> tuple[list[Looks], list[Looks]]:
     """True and taken layers of pictures of `rain`."""
-    jobs = [(setting, rain, taking, space, number) for number in range(count)]
+    jobs = [(setting, rain, taking, search, number) for number in range(count)]
     pairs = []
     with progress("streaks taken off the fit", count) as advance:
         for pair in crew(_look, jobs):
@@ -126,21 +126,21 @@ def pictures_known(
     return list(known), list(seen)
 
 
-def _look(job: tuple[Setting, Preset | LookAlike, Taking, Space, int]) -> tuple[Looks, Looks]:
-    setting, rain, taking, space, number = job
+def _look(job: tuple[Setting, Preset | LookAlike, Taking, Search, int]) -> tuple[Looks, Looks]:
+    setting, rain, taking, search, number = job
     like = setting.rainy[number % len(setting.rainy)]
     sample = sample_like(setting, like, rain, index=FIRST_INDEX + number)
     known = ~is_white(sample.rainy_srgb8)
     true = sample.streak_alpha16.astype(np.float32) / STEPS_PER_CODE
-    return looks_of(true, known, space), looks_of(taking.layer(sample.rainy_srgb8), known, space)
+    return looks_of(true, known, search), looks_of(taking.layer(sample.rainy_srgb8), known, search)
 
 
-def _take(job: tuple[Rainy, Taking, Space, Path]) -> Looks:
-    one, taking, space, path = job
+def _take(job: tuple[Rainy, Taking, Search, Path]) -> Looks:
+    one, taking, search, path = job
     rainy_srgb8 = one.picture()
     layer, white = taking.layer(rainy_srgb8), is_white(rainy_srgb8)
     write_picture(path, picture_of_layer(np.rint(layer).astype(np.uint8), white))
-    return looks_of(layer, ~white, space)
+    return looks_of(layer, ~white, search)
 
 
 def gains(known: Sequence[Looks], seen: Sequence[Looks], taken: Sequence[Looks], curve: Curve) -> list[float]:

@@ -10,14 +10,14 @@ have just these statistics (differential evolution: Storn & Price 1997, doi:10.1
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.optimize import differential_evolution
 
-from pipelines.fit_families import EDGE_RANGES, SCREEN, STREAKS_OF, Number, line_kind, named_numbers
+from pipelines.fit_families import EDGE_RANGES, SCREEN, STREAKS_OF, Number, line_kind
 from pipelines.fit_kinds import Kinds, places_used
 from pipelines.fit_rounds import CHUNK, ROUND_STRIDE, Crew, Search, Setting
 from pipelines.progress import progress
@@ -36,6 +36,7 @@ FIRST_DIRECTION_SD_DEG = 2.0  # of what is tried first, about the direction of t
 MUTATION, RECOMBINATION = (0.3, 0.9), 0.9  # of differential evolution
 JUDGED = 10  # of the last population, anew: the best of many by one draw is best by luck
 JUDGED_DRAWS = 2
+INDICES_EACH = 10  # of layers of one photograph, of which 1 + JUDGED_DRAWS are used
 LIBRARY_INDEX, MATCH_INDEX = 5 * ROUND_STRIDE, 6 * ROUND_STRIDE  # of layers; rounds and pictures have others
 
 Layer = Float[np.ndarray, "h w"]
@@ -67,44 +68,39 @@ class Wanted:
     error: Float[np.ndarray, "s"]
     weights: Float[np.ndarray, "s"]
 
-    def apart(self, shapes: Rows) -> Float[np.ndarray, "rows"]:
-        """How far layers are from it: weighted mean of squares, in errors."""
-        return np.minimum(((shapes - self.shape) / self.error) ** 2, MOST_APART) @ self.weights
+    def apart(self, shapes: Rows, counted: Bool[np.ndarray, "s"] | bool = True) -> Float[np.ndarray, "rows"]:
+        """How far layers are from it: weighted mean of squares, in errors, of the statistics that are counted."""
+        return np.minimum(((shapes - self.shape) / self.error) ** 2, MOST_APART) @ (self.weights * counted)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Space:
-    """Where numbers are looked for: those of a family that are open, and how streaks are looked at."""
-
-    family: str
-    ranges: dict[str, Number]
-    centre_deg: float
-    reach_deg: float
-
-    @property
-    def limits(self) -> Float[np.ndarray, "free 2"]:
-        """Limits of each number in its own scale."""
-        return np.array([number.limits for number in self.ranges.values()])
-
-    def layer(self, values: Float[np.ndarray, "free"], size_px: Size, rng: np.random.Generator) -> Layer:
-        """A layer of streaks of these numbers [codes]."""
-        numbers = dict(line_kind(named_numbers(self.ranges, values) | {SCREEN: 0.0}).ranges)
-        return RECIPES[STREAKS[STREAKS_OF[self.family]]](*size_px, numbers, rng)
-
-    def shape(self, layer_codes: Layer) -> Statistics:
-        """Its statistics."""
-        return layer_shape(middle_columns(layer_codes), self.centre_deg, self.reach_deg)
-
-    def row(self, values: Float[np.ndarray, "free"], size_px: Size, seed: int, index: int) -> Float[np.ndarray, "s"]:
-        """Statistics of a layer of these numbers: a function of the arguments."""
-        cv2.setNumThreads(1)
-        return as_row(self.shape(self.layer(values, size_px, sample_rng(seed, index, MIXTURE_STREAM))))
-
-
-def space_of(search: Search, whole: dict[str, Number]) -> Space:
+def matched_search(search: Search, whole: dict[str, Number]) -> Search:
     """All that a family's numbers may be at all, and how far layers dim towards the picture's edges."""
     ranges = {name: number for name, number in whole.items() if name != SCREEN} | EDGE_RANGES
-    return Space(family=search.family, ranges=ranges, centre_deg=search.centre_deg, reach_deg=search.reach_deg)
+    return replace(search, ranges=ranges, aim=None)
+
+
+def limits_of(search: Search) -> Float[np.ndarray, "free 2"]:
+    """Limits of each number in its own scale."""
+    return np.array([number.limits for number in search.ranges.values()])
+
+
+def layer_of(search: Search, values: Float[np.ndarray, "free"], size_px: Size, rng: np.random.Generator) -> Layer:
+    """A layer of streaks of these numbers [codes]."""
+    numbers = dict(line_kind(search.numbers(values) | {SCREEN: 0.0}).ranges)
+    return RECIPES[STREAKS[STREAKS_OF[search.family]]](*size_px, numbers, rng)
+
+
+def shape_of(search: Search, layer_codes: Layer) -> Statistics:
+    """Statistics of a layer, whose streaks are looked for where the search looks for them."""
+    return layer_shape(middle_columns(layer_codes), search.centre_deg, search.reach_deg)
+
+
+def row_of(
+    search: Search, values: Float[np.ndarray, "free"], size_px: Size, seed: int, index: int
+) -> Float[np.ndarray, "s"]:
+    """Statistics of a layer of these numbers: a function of the arguments."""
+    cv2.setNumThreads(1)
+    return as_row(shape_of(search, layer_of(search, values, size_px, sample_rng(seed, index, MIXTURE_STREAM))))
 
 
 def middle_columns(layer_codes: Layer) -> Layer:
@@ -133,27 +129,26 @@ def wanted_layers(names: Sequence[str], known: Rows, seen: Rows, taken: Rows, si
 
 
 def matched_kinds(
-    setting: Setting, space: Space, names: Sequence[str], wanted: Sequence[Wanted], effort: Effort, crew: Crew
+    setting: Setting, search: Search, names: Sequence[str], wanted: Sequence[Wanted], effort: Effort, crew: Crew
 ) -> Kinds:
     """Kinds of all photographs that have any, each of numbers whose layers are as `wanted` of it."""
     places, each = places_used(len(wanted))
-    numbers, shapes = library(setting, space, wanted[0].size_px, effort.library, crew)
-    direction, free = list(space.ranges).index("direction_deg"), np.array([not _turns(name) for name in names])
+    numbers, shapes = library(setting, search, wanted[0].size_px, effort.library, crew)
+    direction, free = list(search.ranges).index("direction_deg"), np.array([not _turns(name) for name in names])
     jobs = []
     for place in places.tolist():
         one, rng = wanted[place], sample_rng(setting.seed, MATCH_INDEX + place, MIXTURE_STREAM)
-        apart = np.minimum(((shapes - one.shape) / one.error) ** 2, MOST_APART)[:, free] @ one.weights[free]
-        start = numbers[np.argsort(apart, kind="stable")[: effort.population]]
+        start = numbers[np.argsort(one.apart(shapes, free), kind="stable")[: effort.population]]
         own_deg = one.shape[list(names).index(DIRECTION)]
         start[:, direction] = own_deg + FIRST_DIRECTION_SD_DEG * rng.standard_normal(len(start))
-        start = np.clip(start, *space.limits.T)
-        jobs.append((space, one, start, setting.seed, MATCH_INDEX + place * JUDGED, effort.rounds, each))
+        start = np.clip(start, *limits_of(search).T)
+        jobs.append((search, one, start, setting.seed, MATCH_INDEX + place * INDICES_EACH, effort.rounds, each))
     found = []
     with progress("kinds matched to streaks", len(jobs)) as advance:
         for kinds in crew(_match, jobs):
             found.append(kinds)
             advance(1)
-    return Kinds(ranges=space.ranges, places=tuple(np.repeat(places, each).tolist()), numbers=np.concatenate(found))
+    return Kinds(ranges=search.ranges, places=tuple(np.repeat(places, each).tolist()), numbers=np.concatenate(found))
 
 
 def _turns(name: str) -> bool:
@@ -162,43 +157,44 @@ def _turns(name: str) -> bool:
 
 
 def library(
-    setting: Setting, space: Space, size_px: Size, count: int, crew: Crew
+    setting: Setting, search: Search, size_px: Size, count: int, crew: Crew
 ) -> tuple[Float[np.ndarray, "count free"], Rows]:
-    """Numbers all over the space, and statistics of a layer of each."""
+    """Numbers all over their ranges, and statistics of a layer of each."""
     rng = sample_rng(setting.seed, LIBRARY_INDEX, MIXTURE_STREAM)
-    numbers = np.stack([number.draw(rng, count) for number in space.ranges.values()], axis=1)
+    numbers = np.stack([number.draw(rng, count) for number in search.ranges.values()], axis=1)
     chunks = [range(first, min(first + CHUNK, count)) for first in range(0, count, CHUNK)]
     rows: list[np.ndarray] = []
     with progress("layers drawn", count) as advance:
-        for chunk in crew(_draw_chunk, [(space, numbers[chunk], size_px, setting.seed, chunk) for chunk in chunks]):
+        for chunk in crew(_draw_chunk, [(search, numbers[chunk], size_px, setting.seed, chunk) for chunk in chunks]):
             rows += chunk
             advance(len(chunk))
     return numbers, np.array(rows)
 
 
-def _draw_chunk(job: tuple[Space, Rows, Size, int, range]) -> list[np.ndarray]:
-    space, numbers, size_px, seed, chunk = job
+def _draw_chunk(job: tuple[Search, Rows, Size, int, range]) -> list[np.ndarray]:
+    search, numbers, size_px, seed, chunk = job
     drawn = zip(chunk, numbers, strict=True)
-    return [space.row(values, size_px, seed, LIBRARY_INDEX + 1 + at) for at, values in drawn]
+    return [row_of(search, values, size_px, seed, LIBRARY_INDEX + 1 + at) for at, values in drawn]
 
 
-def _match(job: tuple[Space, Wanted, Rows, int, int, int, int]) -> Rows:
+def _match(job: tuple[Search, Wanted, Rows, int, int, int, int]) -> Rows:
     """The `each` numbers whose layers are nearest to what is wanted."""
-    space, wanted, start, seed, index, rounds, each = job
+    search, wanted, start, seed, index, rounds, each = job
 
     def apart(values: Float[np.ndarray, "free"], at: int) -> float:
-        return float(wanted.apart(space.row(values, wanted.size_px, seed, at)[None])[0])
+        return float(wanted.apart(row_of(search, values, wanted.size_px, seed, at)[None])[0])
 
-    open_ = space.limits[:, 1] > space.limits[:, 0]
+    limits = limits_of(search)
+    open_ = limits[:, 1] > limits[:, 0]
 
     def whole(values: Float[np.ndarray, "open"]) -> Float[np.ndarray, "free"]:
-        full = space.limits[:, 0].copy()
+        full = limits[:, 0].copy()
         full[open_] = values
         return full
 
     evolved = differential_evolution(
         lambda values: apart(whole(values), index),
-        space.limits[open_],
+        limits[open_],
         init=start[:, open_],
         maxiter=rounds,
         mutation=MUTATION,

@@ -1,8 +1,7 @@
 """Statistics of a layer of streaks by itself, with no picture behind it: two layers that agree in all look alike.
 
-Where rain is looked for that makes the layers of a place, a layer costs a fiftieth of what a network asks for a
-picture. Names begin with the group they belong to; `weights_of` lets every group count as a whole, however many
-statistics it has.
+Two layers are compared without a network, which takes several times as long for a picture. Names begin with the group
+they belong to; `weights_of` lets every group count as a whole, however many statistics it has.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from jaxtyping import Float
 
 from rainsynth.checks import InputError
 from rainsynth.measure.layer_statistics import GRAIN, amounts, lines
-from rainsynth.measure.rain_statistics import SMALLEST_SIDE_PX, Statistics, percentiles
+from rainsynth.measure.rain_statistics import SMALLEST_SIDE_PX, WHITE_CODE, Statistics, percentiles
 
 LEVELS, ROWS, BANDS, TURN, SIZES, LINES = "levels", "rows", "bands", "turn", "sizes", "lines"
 ANGLES, STEPS, PARTS = "energy", "steps", "parts"
@@ -39,7 +38,6 @@ SHARES = (2, 5, 10, 20, 30, 50, 70, 80, 90, 95, 99)  # percentiles of all pixels
 ROW_BANDS = 12  # from the upper edge to the lower one: many layers dim towards these
 SCALES_PX = (1, 2, 4, 8, 16)  # of Gaussians, whose differences are the bands
 LEAST_CODES = 0.3  # of a band's standard deviation
-HIGHEST_CODE = 255.0
 
 
 def layer_shape(layer_codes: Float[np.ndarray, "h w"], centre_deg: float = 0.0, reach_deg: float = 60.0) -> Statistics:
@@ -51,7 +49,7 @@ def layer_shape(layer_codes: Float[np.ndarray, "h w"], centre_deg: float = 0.0, 
     """
     if min(layer_codes.shape) < SMALLEST_SIDE_PX:
         raise InputError(f"layer_codes must be at least {SMALLEST_SIDE_PX} px each way, got {layer_codes.shape}.")
-    layer = np.clip(layer_codes, 0, HIGHEST_CODE).astype(np.float32)
+    layer = np.clip(layer_codes, 0, WHITE_CODE).astype(np.float32)
     found = {f"{LEVELS}_{name}": value for name, value in amounts(layer).items() if not name.startswith("below")}
     levels = percentiles(layer, SHARES)
     found |= {f"{LEVELS}_at_{share}": float(np.sqrt(level + 1)) for share, level in zip(SHARES, levels, strict=True)}

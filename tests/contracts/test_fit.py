@@ -33,7 +33,7 @@ from pipelines.fit_kinds import (
     shift_of,
 )
 from pipelines.fit_layers import Taking, gains, matched_levels, pictures_known, sum_of, take_layers
-from pipelines.fit_match import Effort, matched_kinds, middle_columns, space_of, wanted_layers
+from pipelines.fit_match import Effort, matched_kinds, matched_search, middle_columns, row_of, wanted_layers
 from pipelines.fit_pictures import LONGEST_SIDE_PX, clean_like, look_at, survey_rainy
 from pipelines.fit_report import untold_line, write_report
 from pipelines.fit_rounds import Setting, Simulated, simulate, statistics_of
@@ -403,8 +403,8 @@ def test_levels_that_a_network_takes_off_too_faint_are_given_back(fitted: Fit, m
     setting = replace(fitted.setting, backgrounds=())
     monkeypatch.setattr("pipelines.fit_rounds.clean_like", lambda *_: np.zeros((80, 80, 3), np.uint8))
     rain = LineRain(kinds=(LineKind(ranges=RAIN | {"level_codes": [10, 60], "layer_coverage_fraction": 0.6}),))
-    space, taking = space_of(fitted.search, fitted.whole), Taking(network="none", blend="additive")
-    known, seen = pictures_known(setting, rain.look_alike, taking, space, 24, map)
+    search, taking = matched_search(fitted.search, fitted.whole), Taking(network="none", blend="additive")
+    known, seen = pictures_known(setting, rain.look_alike, taking, search, 24, map)
     curve = matched_levels(sum_of(seen), sum_of(known))
     assert curve[5:40] == pytest.approx(2 * np.arange(5, 40), abs=1.5)
     assert gains(known, seen, seen, curve) == pytest.approx(np.ones(24), abs=0.05)
@@ -415,21 +415,21 @@ def test_kinds_are_matched_to_the_streaks_that_photographs_show(fitted: Fit, mon
     # Streaks lie on black, and the network takes off three quarters of them.
     monkeypatch.setattr("pipelines.fit_layers.Taking.layer", lambda _, picture: 0.75 * picture[..., 0])
     monkeypatch.setattr("pipelines.fit_rounds.clean_like", lambda *_: np.zeros((80, 80, 3), np.uint8))
-    space, taking = space_of(fitted.search, fitted.whole), Taking(network="none", blend="additive")
+    search, taking = matched_search(fitted.search, fitted.whole), Taking(network="none", blend="additive")
     rain = LineRain(kinds=(LineKind(ranges=RAIN | {"level_codes": [20, 90], "layer_coverage_fraction": [0.1, 0.5]}),))
-    known, seen = pictures_known(fitted.setting, rain.look_alike, taking, space, 60, map)
+    known, seen = pictures_known(fitted.setting, rain.look_alike, taking, search, 60, map)
     names, sizes_px = tuple(known[0].shape), [(80, 80)] * 12
     true, taken = (np.array([list(one.shape.values()) for one in looks]) for looks in (known, seen))
     wanted = wanted_layers(names, true[12:], taken[12:], taken[:12], sizes_px)
     effort = Effort(pictures=60, library=150, population=12, rounds=3)
-    kinds = matched_kinds(fitted.setting, space, names, wanted, effort, map)
+    kinds = matched_kinds(fitted.setting, search, names, wanted, effort, map)
     level, mean, turn = (
         names.index("levels_level_at_50"),
         names.index("levels_mean"),
         names.index("turn_direction_deg"),
     )
     assert np.mean(true[:12, level] - taken[:12, level]) > 0.2  # a quarter of it, as a logarithm
-    drawn = np.array([space.row(values, (80, 80), 7, at) for at, values in enumerate(kinds.numbers)])
+    drawn = np.array([row_of(search, values, (80, 80), 7, at) for at, values in enumerate(kinds.numbers)])
     assert len(drawn) == KINDS
     rows = drawn.reshape(12, -1, len(names)).mean(axis=1)
     for at, reach in ((level, 0.12), (mean, 0.15)):
