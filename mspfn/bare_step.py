@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 
 
 class BareSteps:
-    """Steps by a config on the CPU, each on a batch that is there already: forward, loss, backward, AdamW, average.
+    """Steps by a config on the CPU, each on a batch that is there already: forward, loss, backward, optimiser, average.
 
     No loop can be quicker than these; what one costs beyond them is its own.
     """

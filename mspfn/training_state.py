@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mspfn.checkpoint import Checkpoint, describe, load_weights
 from mspfn.networks import build_network
 from mspfn.networks.growth import grown
-from mspfn.optimizer import adamw
+from mspfn.optimizer import build_optimizer
 from mspfn.train_config import NetworkChoice, TrainConfig
 from rainsynth.checks import InputError
 
@@ -79,7 +79,7 @@ class TrainingState:
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.parameters = list(self.network.parameters())
         self._averaged = list(zip(self.average.parameters(), self.parameters, strict=True))
-        self.optimizer = adamw(self.network, config.optimizer)
+        self.optimizer = build_optimizer(self.network, config.optimizer)
         self.counters = Counters()
         self.step = 0
 

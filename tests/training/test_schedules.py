@@ -67,6 +67,7 @@ def test_without_decay_of_weights_a_step_is_that_of_adam():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: OptimizerConfig(name="sgd"), "optimizer.name must be one of adamw, muon, got 'sgd'"),
         (lambda: OptimizerConfig(schedule="linear"), "optimizer.schedule must be one of cosine, exponential, mile"),
         (lambda: OptimizerConfig(schedule="milestones"), r"optimizer.milestones must go with schedule mile"),
         (lambda: OptimizerConfig(milestones=(0.5,)), r"optimizer.milestones must go .* \[0.5\] with schedule cos"),
