@@ -136,8 +136,9 @@ PHYSICAL_RANGES: dict[str, Number] = {
     "sky_linear": _log(1, 6),
 }
 PHYSICAL_FINDINGS = ("coverage_fraction", "optical_depth")
-EDGES = ("inside_top_fraction", "inside_bottom_fraction")  # which the layers of a place show, and windows do not
-EDGE_RANGES = {name: _even(0, 1) for name in EDGES}
+# Which the layers of a place show, and windows of its pictures do not, or hardly.
+OF_LAYERS = ("inside_top_fraction", "inside_bottom_fraction", "layer_screened_fraction")
+LAYER_RANGES = {name: _even(0, 1) for name in OF_LAYERS}
 RANGES_OF = {LINES: LINE_RANGES, PHYSICAL: PHYSICAL_RANGES, NOISE: NOISE_RANGES}
 FINDINGS_OF = {LINES: LINE_FINDINGS, PHYSICAL: PHYSICAL_FINDINGS, NOISE: LINE_FINDINGS}
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from pipelines.fit_families import EDGES, FINDINGS_OF, Number, findings, named_numbers, render
+from pipelines.fit_families import FINDINGS_OF, OF_LAYERS, Number, findings, named_numbers, render
 from pipelines.fit_rounds import CHUNK, ROUND_STRIDE, Crew, Search, Setting
 from rainsynth.measure.population import Population, Regression
 from rainsynth.measure.response import Rows
@@ -47,8 +47,8 @@ class Kinds:
 
     @property
     def matched(self) -> bool:
-        """Whether they are matched to streaks that were taken off, and tell how these dim towards the edges."""
-        return EDGES[0] in self.ranges
+        """Whether they are matched to streaks that were taken off, and have the numbers that layers alone show."""
+        return OF_LAYERS[0] in self.ranges
 
     def named(self, kind: int) -> dict[str, float]:
         """Numbers of one kind by name, within their limits."""

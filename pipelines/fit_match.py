@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.optimize import differential_evolution
 
-from pipelines.fit_families import EDGE_RANGES, SCREEN, STREAKS_OF, Number, line_kind
+from pipelines.fit_families import LAYER_RANGES, SCREEN, STREAKS_OF, Number, line_kind
 from pipelines.fit_kinds import Kinds, places_used
 from pipelines.fit_rounds import CHUNK, ROUND_STRIDE, Crew, Search, Setting
 from pipelines.progress import progress
@@ -74,8 +74,8 @@ class Wanted:
 
 
 def matched_search(search: Search, whole: dict[str, Number]) -> Search:
-    """All that a family's numbers may be at all, and how far layers dim towards the picture's edges."""
-    ranges = {name: number for name, number in whole.items() if name != SCREEN} | EDGE_RANGES
+    """All that a family's numbers may be at all, and those that layers alone show: edges, and how they lie together."""
+    ranges = {name: number for name, number in whole.items() if name != SCREEN} | LAYER_RANGES
     return replace(search, ranges=ranges, aim=None)
 
 

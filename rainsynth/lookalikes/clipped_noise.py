@@ -1,7 +1,7 @@
 """Streaks as they are made in a picture editor: grains of noise, blurred along a line, contrast raised until it clips.
 
-What lies below a threshold turns black, what lies far enough above it flat; layers add up. Streaks are then flat
-patches with steps at their edges and cut ends, as in Rain100H, and not lines of a width.
+What lies below a threshold turns black, what lies far enough above it flat; layers add up, or are screened onto one
+another. Streaks are then flat patches with steps at their edges and cut ends, as in Rain100H, and not lines of a width.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from rainsynth.lookalikes.noise import motion_kernel
-from rainsynth.lookalikes.streaks import STEEPEST_DEG, faint_layer_codes, layer_direction_deg, layer_gain
+from rainsynth.lookalikes.streaks import STEEPEST_DEG, faint_layer_codes, laid_onto, layer_direction_deg, layer_gain
 
 DIMMEST_GRAIN = 0.4  # choice: grains are of a brightness between this and 1, evenly
 BRIGHT_FRACTION = 0.15  # choice: of what is covered; the level that these exceed is where a ramp of 1 ends
@@ -66,8 +66,8 @@ def summed_noise_codes(
             direction_deg=float(np.clip(layer_direction_deg(drawn, number, rng), -STEEPEST_DEG, STEEPEST_DEG)),
             level_codes=style.level_codes * layer_gain(drawn, rng),
         )
-        total += noise_layer_codes(height_px, width_px, layer_style, rng)
-    return total + faint_layer_codes(height_px, width_px, drawn, rng)
+        total = laid_onto(total, noise_layer_codes(height_px, width_px, layer_style, rng), drawn)
+    return laid_onto(total, faint_layer_codes(height_px, width_px, drawn, rng), drawn)
 
 
 def layer_size(drawn: Mapping[str, Any], rng: np.random.Generator) -> float:

@@ -45,7 +45,8 @@ SHARES_TOLERANCE = 1e-6  # shares are decimal numbers that people write
 class LineNumber:
     """One number of the recipe: where it may lie, and what it is drawn from where a config leaves it out.
 
-    None: the picture does without, as `crossing_deg`, whose layers then go along `direction_deg`. `blends` and
+    None: the picture does without, as `crossing_deg`, whose layers then go along `direction_deg`, and
+    `layer_screened_fraction`, whose layers then add up. `blends` and
     `streaks` name those that have the number, where not all do.
     """
 
@@ -79,6 +80,7 @@ LINE_NUMBERS: dict[str, LineNumber] = {
     "layer_count": LineNumber(low=1, high=16, default=_default(1, 1, "whole")),
     "layer_scatter_deg": _number(0, 45, 0),
     "layer_level_log_sd": _number(0, 3, 0),
+    "layer_screened_fraction": LineNumber(low=0, high=1, default=None),
     "direction_deg": LineNumber(low=-STEEPEST_DEG, high=STEEPEST_DEG, default=_default(-10, 10)),
     "crossing_deg": LineNumber(low=-STEEPEST_DEG, high=STEEPEST_DEG, default=None),
     "streak_scatter_deg": _number(0, 45, 1, OF_DRAWN),

@@ -1,7 +1,8 @@
 """Streaks as the makers of benchmark sets draw them: straight lines on the picture, with no drop behind them.
 
-Within a layer the brightest streak wins, so that a layer is flat where its streaks overlap; layers add up. The streaks
-of a layer share a direction; their lengths, widths and levels are log-normal.
+Within a layer the brightest streak wins, so that a layer is flat where its streaks overlap; layers add up, unless they
+are screened onto one another. The streaks of a layer share a direction; their lengths, widths and levels are
+log-normal.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from numba import njit
+
+from rainsynth.display_blend import WHITE_CODE
 
 MARGIN_LENGTHS = 2.0  # streaks lie up to this many median lengths outside the frame
 STEEPEST_DEG = 75.0  # from vertical; beyond it a row of the picture meets a streak over too many pixels
@@ -55,8 +58,8 @@ def summed_layers_codes(
 ) -> Float[np.ndarray, "h w"]:
     """Streaks of one picture, float32 [codes], from numbers by name: fields of `StreakStyle`, and how layers differ.
 
-    `layer_count` layers: see `layer_direction_deg` and `layer_gain`. `faint_coverage_fraction` adds a soft layer of
-    lower level in a direction of its own.
+    `layer_count` layers: see `layer_direction_deg`, `layer_gain` and `laid_onto`. `faint_coverage_fraction` adds a soft
+    layer of lower level in a direction of its own.
     """
     style = StreakStyle(**{field.name: drawn[field.name] for field in fields(StreakStyle) if field.name in drawn})
     total = np.zeros((height_px, width_px), dtype=np.float32)
@@ -68,8 +71,21 @@ def summed_layers_codes(
             level_codes=gain * style.level_codes,
             highest_level_codes=gain * style.highest_level_codes,
         )
-        total += layer_codes(height_px, width_px, layer_style, rng)
-    return total + faint_layer_codes(height_px, width_px, drawn, rng)
+        total = laid_onto(total, layer_codes(height_px, width_px, layer_style, rng), drawn)
+    return laid_onto(total, faint_layer_codes(height_px, width_px, drawn, rng), drawn)
+
+
+def laid_onto(
+    under: Float[np.ndarray, "h w"], layer: Float[np.ndarray, "h w"], drawn: Mapping[str, Any]
+) -> Float[np.ndarray, "h w"]:
+    """A layer over those that are there [codes]: U + (1 - f U / 255) L, where f is `layer_screened_fraction`.
+
+    At 0, the default, layers add up; at 1 they are screened onto one another, and are flatter where they are dense.
+    """
+    screened_fraction = drawn.get("layer_screened_fraction", 0)
+    if screened_fraction == 0:
+        return under + layer
+    return under + layer * (1 - np.float32(screened_fraction / WHITE_CODE) * np.minimum(under, WHITE_CODE))
 
 
 def layer_direction_deg(drawn: Mapping[str, Any], number: int, rng: np.random.Generator) -> float:

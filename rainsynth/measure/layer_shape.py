@@ -18,12 +18,14 @@ from rainsynth.measure.layer_statistics import GRAIN, amounts, lines
 from rainsynth.measure.rain_statistics import SMALLEST_SIDE_PX, WHITE_CODE, Statistics, percentiles
 
 LEVELS, ROWS, BANDS, TURN, SIZES, LINES = "levels", "rows", "bands", "turn", "sizes", "lines"
+DENSITY = "density"
 ANGLES, STEPS, PARTS = "energy", "steps", "parts"
 # How much a group counts. Choice: amounts first; rows, which layers scatter by chance, least.
 GROUPS = {
     LEVELS: 3.0,
     ROWS: 0.7,
     BANDS: 1.5,
+    DENSITY: 2.0,
     TURN: 1.0,
     SIZES: 1.5,
     LINES: 1.5,
@@ -38,14 +40,16 @@ SHARES = (2, 5, 10, 20, 30, 50, 70, 80, 90, 95, 99)  # percentiles of all pixels
 ROW_BANDS = 12  # from the upper edge to the lower one: many layers dim towards these
 SCALES_PX = (1, 2, 4, 8, 16)  # of Gaussians, whose differences are the bands
 LEAST_CODES = 0.3  # of a band's standard deviation
+BOX_PX, FLOOR_PX, NEAR_BOXES = 4, 9, 4.0  # of local means and least levels, and of the Gaussian over them
+DENSITIES = 5  # equal parts of the layer, from where it is least dense to where it is densest
 
 
 def layer_shape(layer_codes: Float[np.ndarray, "h w"], centre_deg: float = 0.0, reach_deg: float = 60.0) -> Statistics:
     """All statistics of a layer [codes] by name; streaks are looked for within `reach_deg` of `centre_deg` of vertical.
 
     Levels: square roots of percentiles, and logarithms of what is covered above each level. Bands: logarithms of the
-    standard deviation between Gaussians of 0, 1, 2, 4, 8 and 16 px. Rows: means of twelfths of the height, relative to
-    the whole. The others: `layer_statistics.lines`. Raises InputError for a layer under 64 px.
+    standard deviation between Gaussians of 0, 1, 2, 4, 8 and 16 px. Density: `densities`. Rows: means of twelfths of
+    the height, relative to the whole. The others: `layer_statistics.lines`. Raises InputError for a layer under 64 px.
     """
     if min(layer_codes.shape) < SMALLEST_SIDE_PX:
         raise InputError(f"layer_codes must be at least {SMALLEST_SIDE_PX} px each way, got {layer_codes.shape}.")
@@ -56,11 +60,30 @@ def layer_shape(layer_codes: Float[np.ndarray, "h w"], centre_deg: float = 0.0, 
     smoothed = [layer, *(cv2.GaussianBlur(layer, (0, 0), scale) for scale in SCALES_PX)]
     for number, (fine, coarse) in enumerate(pairwise(smoothed)):
         found[f"{BANDS}_{number}"] = float(np.log((fine - coarse).std() + LEAST_CODES))
+    found |= {f"{DENSITY}_{name}": value for name, value in densities(layer).items()}
     mean = float(layer.mean()) + 1
     for number, rows in enumerate(np.array_split(layer.mean(axis=1), ROW_BANDS)):
         found[f"{ROWS}_{number}"] = (float(rows.mean()) + 1 - mean) / mean
     along = lines(layer, centre_deg, reach_deg)
     return found | {f"{group_of_line(name)}_{name}": value for name, value in along.items()}
+
+
+def densities(layer: Float[np.ndarray, "h w"]) -> Statistics:
+    """Mean, contrast and floor within some 16 px, in fifths of a layer: where it is least dense to where it is densest.
+
+    Logarithms of the mean and of the standard deviation over it, square root of the least level. Layers that add up
+    have more contrast where they are dense than layers that clip or are screened, and a lower floor.
+    """
+    size = (layer.shape[1] // BOX_PX, layer.shape[0] // BOX_PX)
+    floor = cv2.erode(layer, np.ones((FLOOR_PX, FLOOR_PX), np.uint8))
+    boxes = (cv2.resize(field, size, interpolation=cv2.INTER_AREA) for field in (layer, layer * layer, floor))
+    mean, square, least = (cv2.GaussianBlur(field, (0, 0), NEAR_BOXES) for field in boxes)
+    contrast = (np.sqrt(np.maximum(square - mean * mean, 0)) + 1) / (mean + 1)
+    parts = np.array_split(np.argsort(mean, axis=None, kind="stable"), DENSITIES)
+    found: Statistics = {}
+    for name, field in (("mean", np.log(mean + 1)), ("contrast", np.log(contrast)), ("floor", np.sqrt(least))):
+        found |= {f"{name}_{number}": float(field.ravel()[part].mean()) for number, part in enumerate(parts)}
+    return found
 
 
 def group_of_line(name: str) -> str:

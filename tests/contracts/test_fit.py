@@ -373,7 +373,7 @@ def test_streaks_are_taken_off_every_photograph_and_half_of_the_rain_is_theirs(f
     drawn = config.mixture[0].lines
     assert drawn is not None
     assert drawn.side_margin_px == 0
-    assert {"inside_top_fraction", "inside_bottom_fraction"} <= set(drawn.kinds[0].ranges)
+    assert {"inside_top_fraction", "inside_bottom_fraction", "layer_screened_fraction"} <= set(drawn.kinds[0].ranges)
     sample = render_preset(Background(np.zeros((40, 40, 3), np.uint8)), config.mixture[1].family, seed=0, name="x")
     assert sample.parameters["kind"] in layers
     assert (recompose(sample) == sample.rainy_srgb8).all()

@@ -59,6 +59,25 @@ def test_what_differs_is_seen_beyond_chance(change: dict[str, float], name: str)
     assert abs(other.mean() - same.mean()) > 3 * max(same.std(), other.std())
 
 
+def test_density_is_of_what_lies_near() -> None:
+    layer = np.zeros((320, 320), np.float32)
+    layer[:, ::2] = 40
+    layer[192:] = 100  # two fifths are flat and dense, three have lines
+    found = layer_shape(layer)
+    assert np.exp([found["density_mean_0"], found["density_mean_4"]]) == pytest.approx([21, 101], rel=0.01)
+    assert np.exp([found["density_contrast_0"], found["density_contrast_4"]]) == pytest.approx([1, 1 / 101], rel=0.02)
+    assert found["density_floor_0"] == pytest.approx(0)
+    assert found["density_floor_4"] == pytest.approx(10)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_layers_that_are_screened_have_less_contrast_where_they_are_dense(seed: int) -> None:
+    dense = {"layer_count": 4, "layer_coverage_fraction": 0.6}
+    added, screened = (shape(seed, **dense, layer_screened_fraction=fraction) for fraction in (0.0, 1.0))
+    assert screened["density_contrast_4"] < added["density_contrast_4"] - 0.1
+    assert screened["density_mean_4"] < added["density_mean_4"] - 0.1
+
+
 def test_every_group_counts_as_much_however_many_statistics_it_has() -> None:
     names = tuple(shape())
     weights = weights_of(names)

@@ -20,6 +20,7 @@ from rainsynth.lookalikes import (
     LOOKALIKES,
     Drawn,
     Kind,
+    LineKind,
     LineRain,
     LookAlike,
     LookAlikeLayers,
@@ -28,7 +29,7 @@ from rainsynth.lookalikes import (
 )
 from rainsynth.lookalikes.clipped_noise import NoiseStyle, layer_size, noise_layer_codes, summed_noise_codes
 from rainsynth.lookalikes.noise import motion_kernel
-from rainsynth.lookalikes.streaks import StreakStyle, layer_codes
+from rainsynth.lookalikes.streaks import StreakStyle, laid_onto, layer_codes
 from rainsynth.lookalikes.taken_layers import picture_of_layer, unknown_of
 from rainsynth.pictures import read_photo, write_picture
 from rainsynth.seeding import sample_rng
@@ -325,6 +326,31 @@ def test_layers_of_noise_differ_in_size_where_they_are_told_to():
     assert np.log(
         [layer_size({"layer_size_log_sd": 0.5}, np.random.default_rng(seed)) for seed in range(400)]
     ).std() == pytest.approx(0.5, rel=0.1)
+
+
+@given(st.floats(0, 255), st.floats(0, 255), st.floats(0, 1))
+def test_layers_lie_over_each_other_between_a_sum_and_a_screen(under, over, screened_fraction):
+    def laid(fraction: float | None) -> float:
+        numbers = {} if fraction is None else {"layer_screened_fraction": fraction}
+        return float(laid_onto(np.full((1, 1), under, np.float32), np.full((1, 1), over, np.float32), numbers)[0, 0])
+
+    added, screened = under + over, 255 - (255 - under) * (255 - over) / 255
+    assert laid(None) == laid(0.0) == pytest.approx(added)
+    assert laid(1.0) == pytest.approx(screened, abs=1e-3)
+    between = added + screened_fraction * (screened - added)
+    assert laid(screened_fraction) == pytest.approx(between, abs=1e-3)
+
+
+@pytest.mark.parametrize("streaks", ["drawn", "noise"])
+def test_layers_of_lines_and_of_noise_are_screened_where_they_are_told_to(streaks):
+    def mean_codes(**numbers: float) -> float:
+        ranges = {"layer_count": 4, "layer_coverage_fraction": 0.6, "level_codes": 80, "direction_deg": 5} | numbers
+        rain = LineRain(streaks=streaks, kinds=(LineKind(ranges=ranges),)).look_alike
+        layers = draw_layers(rain, "x", np.full((80, 80), 9, np.float32), np.random.default_rng(0))
+        return float(layers.parameters["mean_streak_codes"])
+
+    assert mean_codes(layer_screened_fraction=1) < 0.95 * mean_codes()
+    assert "layer_screened_fraction" not in LineKind().drawn("additive", streaks)  # and nothing is drawn for it
 
 
 def test_few_grains_make_streaks_one_by_one_each_as_long_as_the_blur():
