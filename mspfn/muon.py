@@ -1,41 +1,42 @@
 """Muon: every kernel moves along the nearest orthogonal matrix to its mean gradient, as far in all directions.
 
 Source: Jordan et al. (2024), "Muon: An optimizer for hidden layers in neural networks",
-kellerjordan.github.io/posts/muon; torch.optim.Muon, which takes matrices alone. A kernel (out, in, h, w) is the matrix
-(out, h w in); biases and PReLU slopes are vectors, and move by AdamW. Rates are scaled so that a weight moves as far as
-by AdamW at the same rate (Liu et al. 2025, arXiv:2502.16982).
+kellerjordan.github.io/posts/muon. A kernel (out, in, h, w) is the matrix (out, in h w); biases and PReLU slopes are
+vectors, and move by AdamW. Rates are scaled so that a weight moves as far as by AdamW at the same rate (Liu et al.
+2025, arXiv:2502.16982).
+
+torch.optim.Muon takes matrices alone, one after the other. Networks here have some 200 small kernels of a few shapes:
+those of a shape go together, and what is iterated are their products with themselves, which are smaller than they are.
+A step of mspfn-fitted-rain100h takes 0.08 s so and 0.13 s by torch.optim.Muon, by AdamW 0.01 s (two cores, AMD EPYC),
+beside 0.42 s for the gradients of four windows of 128 px.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
-MOMENTUM = 0.95  # of the mean gradient; of the source
+MOMENTUM = 0.95  # of the mean gradient; this and the next two are the source's
+ITERATIONS = 5
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the odd polynomial whose iteration brings singular values near 1
+RMS_OF_ADAMW = 0.2  # root mean square of AdamW's steps in rates, about (Liu et al. 2025)
+SMALLEST_NORM = 1e-12
 
 
 class Muon:
-    """Muon for the kernels of a network, AdamW for its vectors, as one optimiser of torch.
-
-    The kernels' storage is shared: a network must not be moved to another device or memory format after this.
-    """
+    """Muon for the kernels of a network, AdamW for its vectors, as one optimiser of torch."""
 
     def __init__(
         self, network: nn.Module, learning_rate: float, betas: tuple[float, float], weight_decay: float
     ) -> None:
         parameters = list(network.parameters())
-        self._kernels = [parameter for parameter in parameters if parameter.ndim > 1]
-        self._matrices = [nn.Parameter(as_matrix(kernel.detach(), kernel)) for kernel in self._kernels]
-        self._of_kernels = torch.optim.Muon(
-            self._matrices,
-            lr=learning_rate,
-            weight_decay=weight_decay,
-            momentum=MOMENTUM,
-            adjust_lr_fn="match_rms_adamw",
-        )
+        kernels = [parameter for parameter in parameters if parameter.ndim > 1]
         vectors = [parameter for parameter in parameters if parameter.ndim <= 1]
+        self._of_kernels = MuonOfKernels(kernels, learning_rate, weight_decay)
         self._of_vectors = torch.optim.AdamW(vectors, lr=learning_rate, betas=betas, weight_decay=0.0, fused=True)
 
     @property
@@ -45,18 +46,11 @@ class Muon:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all weights."""
-        for kernel, matrix in zip(self._kernels, self._matrices, strict=True):
-            matrix.grad = None
-            if set_to_none:
-                kernel.grad = None
-            elif kernel.grad is not None:
-                kernel.grad.zero_()
+        self._of_kernels.zero_grad(set_to_none)
         self._of_vectors.zero_grad(set_to_none)
 
     def step(self) -> None:
         """Move all weights that have a gradient."""
-        for kernel, matrix in zip(self._kernels, self._matrices, strict=True):
-            matrix.grad = None if kernel.grad is None else as_matrix(kernel.grad, kernel)
         self._of_kernels.step()
         self._of_vectors.step()
 
@@ -70,11 +64,57 @@ class Muon:
         self._of_vectors.load_state_dict(state["vectors"])
 
 
-def as_matrix(of_kernel: Tensor, kernel: Tensor) -> Tensor:
-    """A kernel, or its gradient, as (out, the rest), in the order in which the kernel lies in memory.
+class MuonOfKernels(torch.optim.Optimizer):
+    """Muon for weights of two dimensions and more: w <- (1 - r d) w - 0.2 r sqrt(max(rows, columns)) O.
 
-    Of the kernel itself it is a view, so that what moves the one moves the other.
+    r is the rate, d the decay, O the nearest orthogonal matrix to g + m (M - g), M the running mean of gradients g, m
+    its momentum.
     """
-    if kernel.ndim == 4 and not kernel.is_contiguous():
-        return of_kernel.permute(0, 2, 3, 1).flatten(1)
-    return of_kernel.flatten(1)
+
+    def __init__(self, kernels: Iterable[nn.Parameter], learning_rate: float, weight_decay: float) -> None:
+        super().__init__(kernels, {"lr": learning_rate, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Move all kernels that have a gradient; those of a shape together."""
+        for group in self.param_groups:
+            of_shape: dict[torch.Size, list[tuple[Tensor, Tensor]]] = {}
+            for kernel in group["params"]:
+                if kernel.grad is not None:
+                    of_shape.setdefault(kernel.shape, []).append((kernel, self._ahead(kernel)))
+            for shape, moved in of_shape.items():
+                moves = nearest_orthogonal(torch.stack([ahead.flatten(1) for _, ahead in moved]))
+                far = group["lr"] * RMS_OF_ADAMW * max(moves.shape[1:]) ** 0.5
+                for (kernel, _), move in zip(moved, moves, strict=True):
+                    kernel.mul_(1 - group["lr"] * group["weight_decay"]).sub_(move.view(shape), alpha=far)
+
+    def _ahead(self, kernel: Tensor) -> Tensor:
+        """The mean gradient of a kernel as it will be after a step with the same gradient (Nesterov)."""
+        state = self.state[kernel]
+        if "mean_gradient" not in state:
+            state["mean_gradient"] = torch.zeros_like(kernel)
+        mean: Tensor = state["mean_gradient"].lerp_(kernel.grad, 1 - MOMENTUM)
+        return kernel.grad.lerp(mean, MOMENTUM)  # type: ignore[union-attr]
+
+
+def nearest_orthogonal(matrices: Float[Tensor, "n rows columns"]) -> Float[Tensor, "n rows columns"]:
+    """U V' of each matrix U S V', nearly: singular values come out between 0.7 and 1.2, very small ones below.
+
+    Newton-Schulz: X <- (a + b X X' + c (X X')^2) X, five times, as a polynomial of X X' that X is multiplied with once.
+    """
+    if matrices.shape[1] > matrices.shape[2]:
+        return nearest_orthogonal(matrices.mT).mT
+    a, b, c = COEFFICIENTS
+    scaled = matrices / matrices.norm(dim=(1, 2), keepdim=True).clamp(min=SMALLEST_NORM)
+    product = scaled @ scaled.mT
+    identity = torch.eye(product.shape[1], device=product.device, dtype=product.dtype)
+
+    def polynomial(of: Tensor) -> Tensor:
+        return a * identity + b * of + c * (of @ of)
+
+    whole = once = polynomial(product)
+    for _ in range(ITERATIONS - 1):
+        product = once @ product @ once
+        once = polynomial(product)
+        whole = once @ whole
+    return whole @ scaled

@@ -24,7 +24,7 @@ ROUNDING = 1e-6  # by which torch takes a gradient for longer
 class OptimizerConfig:
     """AdamW or Muon, with a learning rate that rises linearly over `warmup_steps` and falls by its `schedule`.
 
-    name                "adamw", or "muon": mspfn.muon, which learns more a step, and takes a tenth more time for it
+    name                "adamw", or "muon": mspfn.muon, which learns more a step, and takes a sixth more time for it
     schedule            "cosine": half a cosine from learning_rate down to learning_rate_end at the last step.
                         "exponential": learning_rate x decay_factor^(s / decay_steps) + learning_rate_end, s the steps
                         since warm-up; MSPFN's with 0.8, 20,000 and 1e-6.
