@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from scipy.optimize import differential_evolution
 
 from pipelines.fit_families import LAYER_RANGES, SCREEN, STREAKS_OF, Number, line_kind
-from pipelines.fit_kinds import Kinds, places_used
+from pipelines.fit_kinds import Kinds, likely_numbers, places_used
 from pipelines.fit_rounds import CHUNK, ROUND_STRIDE, Crew, Search, Setting
 from pipelines.progress import progress
 from rainsynth.lookalikes.layers import RECIPES
@@ -34,9 +34,10 @@ DIRECTION_ERROR_DEG, ROWS_ERROR = 1.0, 0.08  # choices: these are taken as the n
 MOST_APART = 16.0  # squared errors that one statistic may count, so that none decides
 FIRST_DIRECTION_SD_DEG = 2.0  # of what is tried first, about the direction of the layer
 MUTATION, RECOMBINATION = (0.3, 0.9), 0.9  # of differential evolution
-JUDGED = 10  # of the last population, anew: the best of many by one draw is best by luck
-JUDGED_DRAWS = 2
-INDICES_EACH = 10  # of layers of one photograph, of which 1 + JUDGED_DRAWS are used
+JUDGED = 16  # of the last population, anew: the best of many by one draw is best by luck
+JUDGED_DRAWS = 4
+INDICES_EACH = 10  # of one photograph: of 1 + JUDGED_DRAWS layers, of what is tried first, and of the search
+FIRST_PLACE, SEARCH_PLACE = 8, 9  # of the last two among these
 LIBRARY_INDEX, MATCH_INDEX = 5 * ROUND_STRIDE, 6 * ROUND_STRIDE  # of layers; rounds and pictures have others
 
 Layer = Float[np.ndarray, "h w"]
@@ -46,7 +47,7 @@ Rows = Float[np.ndarray, "rows columns"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
-    """How long to look: pictures whose layers are known, layers to begin from, and for each photograph how many
+    """How long to look: pictures whose layers are known, layers to learn numbers from, and for each photograph how many
     numbers at a time, how often."""
 
     pictures: int
@@ -55,7 +56,7 @@ class Effort:
     rounds: int
 
 
-WHOLE_EFFORT = Effort(pictures=200, library=2000, population=32, rounds=8)
+WHOLE_EFFORT = Effort(pictures=200, library=2000, population=32, rounds=6)
 QUICK_EFFORT = Effort(pictures=60, library=200, population=16, rounds=2)
 
 
@@ -68,9 +69,9 @@ class Wanted:
     error: Float[np.ndarray, "s"]
     weights: Float[np.ndarray, "s"]
 
-    def apart(self, shapes: Rows, counted: Bool[np.ndarray, "s"] | bool = True) -> Float[np.ndarray, "rows"]:
-        """How far layers are from it: weighted mean of squares, in errors, of the statistics that are counted."""
-        return np.minimum(((shapes - self.shape) / self.error) ** 2, MOST_APART) @ (self.weights * counted)
+    def apart(self, shapes: Rows) -> Float[np.ndarray, "rows"]:
+        """How far layers are from it: weighted mean of squares, in errors, of the statistics."""
+        return np.minimum(((shapes - self.shape) / self.error) ** 2, MOST_APART) @ self.weights
 
 
 def matched_search(search: Search, whole: dict[str, Number]) -> Search:
@@ -134,26 +135,22 @@ def matched_kinds(
     """Kinds of all photographs that have any, each of numbers whose layers are as `wanted` of it."""
     places, each = places_used(len(wanted))
     numbers, shapes = library(setting, search, wanted[0].size_px, effort.library, crew)
-    direction, free = list(search.ranges).index("direction_deg"), np.array([not _turns(name) for name in names])
+    told, direction = regress(shapes, numbers), list(search.ranges).index("direction_deg")
     jobs = []
     for place in places.tolist():
-        one, rng = wanted[place], sample_rng(setting.seed, MATCH_INDEX + place, MIXTURE_STREAM)
-        start = numbers[np.argsort(one.apart(shapes, free), kind="stable")[: effort.population]]
+        one, index = wanted[place], MATCH_INDEX + place * INDICES_EACH
+        rng = sample_rng(setting.seed, index + FIRST_PLACE, MIXTURE_STREAM)
+        start = likely_numbers(told, told.estimates(one.shape[None])[0], effort.population)
         own_deg = one.shape[list(names).index(DIRECTION)]
         start[:, direction] = own_deg + FIRST_DIRECTION_SD_DEG * rng.standard_normal(len(start))
         start = np.clip(start, *limits_of(search).T)
-        jobs.append((search, one, start, setting.seed, MATCH_INDEX + place * INDICES_EACH, effort.rounds, each))
+        jobs.append((search, one, start, setting.seed, index, effort.rounds, each))
     found = []
     with progress("kinds matched to streaks", len(jobs)) as advance:
         for kinds in crew(_match, jobs):
             found.append(kinds)
             advance(1)
     return Kinds(ranges=search.ranges, places=tuple(np.repeat(places, each).tolist()), numbers=np.concatenate(found))
-
-
-def _turns(name: str) -> bool:
-    """Whether a statistic is one that any numbers may have, by another direction or other edges."""
-    return name == DIRECTION or name.startswith(ROWS)
 
 
 def library(
@@ -201,7 +198,7 @@ def _match(job: tuple[Search, Wanted, Rows, int, int, int, int]) -> Rows:
         recombination=RECOMBINATION,
         tol=0,
         polish=False,
-        seed=sample_rng(seed, index, MIXTURE_STREAM),
+        seed=sample_rng(seed, index + SEARCH_PLACE, MIXTURE_STREAM),
     )
     best = np.argsort(evolved.population_energies, kind="stable")[: max(JUDGED, each)]
     last = [whole(values) for values in evolved.population[best]]
