@@ -7,8 +7,8 @@ vectors, and move by AdamW. Rates are scaled so that a weight moves as far as by
 
 torch.optim.Muon takes matrices alone, one after the other. Networks here have some 200 small kernels of a few shapes:
 those of a shape go together, and what is iterated are their products with themselves, which are smaller than they are.
-A step of mspfn-fitted-rain100h takes 0.08 s so and 0.13 s by torch.optim.Muon, by AdamW 0.01 s (two cores, AMD EPYC),
-beside 0.42 s for the gradients of four windows of 128 px.
+A step of mspfn-fitted-rain100h takes 0.08 s so and 0.12 s by torch.optim.Muon, by AdamW 0.01 s (two cores, AMD EPYC;
+`python benchmarks/muon_speed.py`), beside some 0.4 s for the gradients of four windows of 128 px.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class MuonOfKernels(torch.optim.Optimizer):
         super().__init__(kernels, {"lr": learning_rate, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
+    def step(self) -> None:  # type: ignore[override]
         """Move all kernels that have a gradient; those of a shape together."""
         for group in self.param_groups:
             of_shape: dict[torch.Size, list[tuple[Tensor, Tensor]]] = {}

@@ -137,8 +137,11 @@ PHYSICAL_RANGES: dict[str, Number] = {
 }
 PHYSICAL_FINDINGS = ("coverage_fraction", "optical_depth")
 # Which the layers of a place show, and windows of its pictures do not, or hardly.
-OF_LAYERS = ("inside_top_fraction", "inside_bottom_fraction", "layer_screened_fraction")
-LAYER_RANGES = {name: _even(0, 1) for name in OF_LAYERS}
+LAYER_RANGES: dict[str, Number] = {
+    "inside_top_fraction": _even(0, 1),
+    "inside_bottom_fraction": _even(0, 1),
+    "layer_screened_fraction": _even(0, 1),
+}
 RANGES_OF = {LINES: LINE_RANGES, PHYSICAL: PHYSICAL_RANGES, NOISE: NOISE_RANGES}
 FINDINGS_OF = {LINES: LINE_FINDINGS, PHYSICAL: PHYSICAL_FINDINGS, NOISE: LINE_FINDINGS}
 

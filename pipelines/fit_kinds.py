@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from pipelines.fit_families import FINDINGS_OF, OF_LAYERS, Number, findings, named_numbers, render
+from pipelines.fit_families import FINDINGS_OF, LAYER_RANGES, Number, findings, named_numbers, render
 from pipelines.fit_rounds import CHUNK, ROUND_STRIDE, Crew, Search, Setting
 from rainsynth.measure.population import Population, Regression
 from rainsynth.measure.response import Rows
@@ -48,7 +48,7 @@ class Kinds:
     @property
     def matched(self) -> bool:
         """Whether they are matched to streaks that were taken off, and have the numbers that layers alone show."""
-        return OF_LAYERS[0] in self.ranges
+        return LAYER_RANGES.keys() <= self.ranges.keys()
 
     def named(self, kind: int) -> dict[str, float]:
         """Numbers of one kind by name, within their limits."""

@@ -46,8 +46,8 @@ class LineNumber:
     """One number of the recipe: where it may lie, and what it is drawn from where a config leaves it out.
 
     None: the picture does without, as `crossing_deg`, whose layers then go along `direction_deg`, and
-    `layer_screened_fraction`, whose layers then add up. `blends` and
-    `streaks` name those that have the number, where not all do.
+    `layer_screened_fraction`, whose layers then add up. `blends` and `streaks` name those that have the number, where
+    not all do.
     """
 
     low: float

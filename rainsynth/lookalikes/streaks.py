@@ -82,10 +82,8 @@ def laid_onto(
 
     At 0, the default, layers add up; at 1 they are screened onto one another, and are flatter where they are dense.
     """
-    screened_fraction = drawn.get("layer_screened_fraction", 0)
-    if screened_fraction == 0:
-        return under + layer
-    return under + layer * (1 - np.float32(screened_fraction / WHITE_CODE) * np.minimum(under, WHITE_CODE))
+    share = np.float32(drawn.get("layer_screened_fraction", 0) / WHITE_CODE)
+    return under + layer * (1 - share * np.minimum(under, WHITE_CODE))
 
 
 def layer_direction_deg(drawn: Mapping[str, Any], number: int, rng: np.random.Generator) -> float:
