@@ -142,6 +142,11 @@ LAYER_RANGES: dict[str, Number] = {
     "inside_bottom_fraction": _even(0, 1),
     "layer_screened_fraction": _even(0, 1),
 }
+# Where whole layers may be further than windows tell: streaks that cross the picture, light rain behind heavy rain.
+WIDER_OF_LAYERS: dict[str, dict[str, Number]] = {
+    LINES: {},
+    NOISE: {"length_px": _log(10, 600), "layer_scatter_deg": _even(0, 20), "faint_level_codes": _log(6, 60)},
+}
 RANGES_OF = {LINES: LINE_RANGES, PHYSICAL: PHYSICAL_RANGES, NOISE: NOISE_RANGES}
 FINDINGS_OF = {LINES: LINE_FINDINGS, PHYSICAL: PHYSICAL_FINDINGS, NOISE: LINE_FINDINGS}
 

@@ -21,7 +21,17 @@ from jaxtyping import Bool, Float, Int
 
 from pipelines.fit import Fit
 from pipelines.fit_config import choice_of_fit
-from pipelines.fit_match import WHOLE_EFFORT, Effort, matched_kinds, matched_search, shape_of, wanted_layers
+from pipelines.fit_match import (
+    ROUNDS,
+    TURNS,
+    WHOLE_EFFORT,
+    Effort,
+    layers_all_over,
+    matched_kinds,
+    matched_search,
+    shape_of,
+    wanted_layers,
+)
 from pipelines.fit_pictures import Photo, Rainy
 from pipelines.fit_rounds import ROUND_STRIDE, Crew, Search, Setting, crew_of, sample_like
 from pipelines.fit_statistics import STEPS_PER_CODE, dry_codes
@@ -62,12 +72,13 @@ class Taking:
 def take_layers(fit: Fit, folder: Path, effort: Effort = WHOLE_EFFORT, workers: int = 1) -> Fit:
     """Write the streaks of every photograph of a fit, as it is looked at, under the place that it has among them.
 
-    The folder is there once all are written. The fit comes back with kinds that are matched to these streaks.
+    The folder is there once all are written. The fit comes back with kinds that are matched to these streaks, TURNS
+    times: what a network takes off, and how, is seen in pictures of the kinds of the turn before.
     """
     rainy, taking = fit.setting.rainy, Taking(network=fit.setting.network, blend=fit.blend)
     search = matched_search(fit.search, fit.whole)
+    sizes_px = [(one.height_px, one.width_px) for one in rainy]
     with new_folder(folder, LAYERS_OPTION) as part, crew_of(workers) as crew:
-        known, seen = pictures_known(fit.setting, choice_of_fit(fit).family, taking, search, effort.pictures, crew)
         files = [part / f"{place:04d}_{one.path.stem}{SUFFIX}" for place, one in enumerate(rainy)]
         jobs = [(one, taking, search, file) for one, file in zip(rainy, files, strict=True)]
         taken: list[Looks] = []
@@ -75,13 +86,18 @@ def take_layers(fit: Fit, folder: Path, effort: Effort = WHOLE_EFFORT, workers: 
             for looks in crew(_take, jobs):
                 taken.append(looks)
                 advance(1)
+        names, drawn, kinds = tuple(taken[0].shape), layers_all_over(fit.setting, search, sizes_px, effort, crew), None
+        for turn in range(TURNS):
+            numbers = range(turn * effort.pictures, (turn + 1) * effort.pictures)
+            known, seen = pictures_known(fit.setting, choice_of_fit(fit).family, taking, search, numbers, crew)
+            wanted = wanted_layers(names, rows_of(known), rows_of(seen), rows_of(taken), sizes_px)
+            for _ in range(ROUNDS):
+                kinds, drawn = matched_kinds(fit.setting, search, wanted, drawn, effort, crew, kinds)
+            fit = replace(fit, kinds=kinds)
         curve = matched_levels(sum_of(seen), sum_of(known))
         for file, gain in zip(files, gains(known, seen, taken, curve), strict=True):
             raise_levels(file, curve * gain)
-        names, sizes_px = tuple(taken[0].shape), [(one.height_px, one.width_px) for one in rainy]
-        wanted = wanted_layers(names, rows_of(known), rows_of(seen), rows_of(taken), sizes_px)
-        kinds = matched_kinds(fit.setting, search, names, wanted, effort, crew)
-    return replace(fit, kinds=kinds)
+    return fit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -113,12 +129,12 @@ def sum_of(looks: Sequence[Looks]) -> Int[np.ndarray, "256"]:
 
 
 def pictures_known(
-    setting: Setting, rain: Preset | LookAlike, taking: Taking, search: Search, count: int, crew: Crew
+    setting: Setting, rain: Preset | LookAlike, taking: Taking, search: Search, numbers: range, crew: Crew
 ) -> tuple[list[Looks], list[Looks]]:
-    """True and taken layers of pictures of `rain`."""
-    jobs = [(setting, rain, taking, search, number) for number in range(count)]
+    """True and taken layers of pictures of `rain`, which follow from these numbers."""
+    jobs = [(setting, rain, taking, search, number) for number in numbers]
     pairs = []
-    with progress("streaks taken off the fit", count) as advance:
+    with progress("streaks taken off the fit", len(jobs)) as advance:
         for pair in crew(_look, jobs):
             pairs.append(pair)
             advance(1)

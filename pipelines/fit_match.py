@@ -4,7 +4,8 @@ Numbers that are regressed on a picture's statistics are drawn to the middle of 
 rain with them. A layer that a network has taken off tells more: with it two layers can be compared, no picture between
 them. So pictures of the fitted rain tell what a layer truly is of which so much is taken off (a regression of the
 statistics of the true layer on those of the taken one), and for each photograph numbers are looked for whose layers
-have just these statistics (differential evolution: Storn & Price 1997, doi:10.1023/A:1008202821328).
+have just these statistics on average (`fit_layer_model`). Found once, they are a nearer rain for pictures that tell
+what is taken off, and a nearer place for layers to learn from: so they are looked for again.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from jaxtyping import Float
-from scipy.optimize import differential_evolution
+from jaxtyping import Float, Int
 
-from pipelines.fit_families import LAYER_RANGES, SCREEN, STREAKS_OF, Number, line_kind
+from pipelines.fit_families import LAYER_RANGES, SCREEN, STREAKS_OF, WIDER_OF_LAYERS, Number, line_kind
 from pipelines.fit_kinds import Kinds, likely_numbers, places_used
-from pipelines.fit_rounds import CHUNK, ROUND_STRIDE, Crew, Search, Setting
+from pipelines.fit_layer_model import DrawnLayers, LayerModel, Wanted, learned, starts_near
+from pipelines.fit_rounds import CHUNK, ROUND_STRIDE, Crew, Rows, Search, Setting
 from pipelines.progress import progress
 from rainsynth.lookalikes.layers import RECIPES
 from rainsynth.lookalikes.line_rain import STREAKS
@@ -31,56 +32,40 @@ from rainsynth.seeding import MIXTURE_STREAM, sample_rng
 WIDEST_PX = 480  # choice: of layers that are compared; columns in the middle tell enough, and time is short
 LEAST_ERROR = 0.02  # of a statistic; below it one layer of the same numbers differs from the next
 DIRECTION_ERROR_DEG, ROWS_ERROR = 1.0, 0.08  # choices: these are taken as the network shows them
-MOST_APART = 16.0  # squared errors that one statistic may count, so that none decides
-FIRST_DIRECTION_SD_DEG = 2.0  # of what is tried first, about the direction of the layer
-MUTATION, RECOMBINATION = (0.3, 0.9), 0.9  # of differential evolution
-JUDGED = 16  # of the last population, anew: the best of many by one draw is best by luck
-JUDGED_DRAWS = 4
-INDICES_EACH = 10  # of one photograph: of 1 + JUDGED_DRAWS layers, of what is tried first, and of the search
-FIRST_PLACE, SEARCH_PLACE = 8, 9  # of the last two among these
-LIBRARY_INDEX, MATCH_INDEX = 5 * ROUND_STRIDE, 6 * ROUND_STRIDE  # of layers; rounds and pictures have others
+TURNS = 2  # choice: how often what a network takes off is looked at, from the second time in what was found before
+ROUNDS = 2  # choice: how often numbers are looked for in a turn
+FIRST_DIRECTION_SD_DEG = 2.0  # of where the search begins, about the direction of the layer
+ABOUT_FRACTION = 0.08  # standard deviation, of its range, of each number that is drawn about one that was found
+LEAST_NEAR = 10  # layers near each photograph's
+LIBRARY_INDEX, MATCH_INDEX = 5 * ROUND_STRIDE, 6 * ROUND_STRIDE  # of layers, of numbers; rounds have others
 
 Layer = Float[np.ndarray, "h w"]
 Size = tuple[int, int]  # height and width
-Rows = Float[np.ndarray, "rows columns"]
+Limits = Float[np.ndarray, "free 2"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
-    """How long to look: pictures whose layers are known, layers to learn numbers from, and for each photograph how many
-    numbers at a time, how often."""
+    """How much is drawn: pictures whose layers are known, each turn, layers of numbers all over their ranges, and
+    layers near those of all photographs, each round."""
 
     pictures: int
     library: int
-    population: int
-    rounds: int
+    near: int
 
 
-WHOLE_EFFORT = Effort(pictures=200, library=2000, population=32, rounds=6)
-QUICK_EFFORT = Effort(pictures=60, library=200, population=16, rounds=2)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Wanted:
-    """What the layer of one photograph is to be: its size, its statistics, how well each is known, and its weight."""
-
-    size_px: Size
-    shape: Float[np.ndarray, "s"]
-    error: Float[np.ndarray, "s"]
-    weights: Float[np.ndarray, "s"]
-
-    def apart(self, shapes: Rows) -> Float[np.ndarray, "rows"]:
-        """How far layers are from it: weighted mean of squares, in errors, of the statistics."""
-        return np.minimum(((shapes - self.shape) / self.error) ** 2, MOST_APART) @ self.weights
+WHOLE_EFFORT = Effort(pictures=200, library=3000, near=1500)
+QUICK_EFFORT = Effort(pictures=60, library=1000, near=400)
 
 
 def matched_search(search: Search, whole: dict[str, Number]) -> Search:
     """All that a family's numbers may be at all, and those that layers alone show: edges, and how they lie together."""
-    ranges = {name: number for name, number in whole.items() if name != SCREEN} | LAYER_RANGES
+    ranges = {name: number for name, number in whole.items() if name != SCREEN}
+    ranges |= WIDER_OF_LAYERS[search.family] | LAYER_RANGES
     return replace(search, ranges=ranges, aim=None)
 
 
-def limits_of(search: Search) -> Float[np.ndarray, "free 2"]:
+def limits_of(search: Search) -> Limits:
     """Limits of each number in its own scale."""
     return np.array([number.limits for number in search.ranges.values()])
 
@@ -124,84 +109,103 @@ def wanted_layers(names: Sequence[str], known: Rows, seen: Rows, taken: Rows, si
     shapes = np.where(rows | direction, taken, told.estimates(taken))
     weights = weights_of(names)
     return [
-        Wanted(size_px=(height, min(width, WIDEST_PX)), shape=shape, error=error, weights=weights)
+        Wanted(
+            size_px=(height, min(width, WIDEST_PX)),
+            shape=shape,
+            error=error,
+            weights=weights,
+            direction_deg=float(shape[direction].item()),
+        )
         for shape, (height, width) in zip(shapes, sizes_px, strict=True)
     ]
 
 
+def layers_all_over(
+    setting: Setting, search: Search, sizes_px: Sequence[Size], effort: Effort, crew: Crew
+) -> DrawnLayers:
+    """Layers of numbers all over their ranges, of the sizes of the photographs in turn."""
+    rng = sample_rng(setting.seed, LIBRARY_INDEX, MIXTURE_STREAM)
+    numbers = np.stack([number.draw(rng, effort.library) for number in search.ranges.values()], axis=1)
+    narrow = np.minimum(np.array(sizes_px), (np.iinfo(int).max, WIDEST_PX))
+    return draw_layers(setting, search, numbers, narrow[np.arange(effort.library) % len(narrow)], 0, crew)
+
+
 def matched_kinds(
-    setting: Setting, search: Search, names: Sequence[str], wanted: Sequence[Wanted], effort: Effort, crew: Crew
-) -> Kinds:
-    """Kinds of all photographs that have any, each of numbers whose layers are as `wanted` of it."""
-    places, each = places_used(len(wanted))
-    numbers, shapes = library(setting, search, wanted[0].size_px, effort.library, crew)
-    told, direction = regress(shapes, numbers), list(search.ranges).index("direction_deg")
+    setting: Setting,
+    search: Search,
+    wanted: Sequence[Wanted],
+    drawn: DrawnLayers,
+    effort: Effort,
+    crew: Crew,
+    before: Kinds | None = None,
+) -> tuple[Kinds, DrawnLayers]:
+    """A kind of every photograph that has one, of the numbers whose layers are on average as `wanted` of it: one round.
+
+    Where the model of layers errs the search finds it out, and the next round draws layers there that correct it: about
+    the kinds that were found `before`, in the first round about what a regression over the layers `drawn` tells. They
+    come back with these.
+    """
+    places, _ = places_used(len(wanted))
+    each, limits = max(effort.near // len(places), LEAST_NEAR), limits_of(search)
+    of_places = [wanted[place] for place in places]
+    rng = sample_rng(setting.seed, MATCH_INDEX + len(drawn.numbers), MIXTURE_STREAM)
+    near = numbers_told(drawn, of_places, each) if before is None else numbers_about(before, limits, each, rng)
+    sizes_px = np.repeat([one.size_px for one in of_places], each, axis=0)
+    drawn = drawn.with_more(
+        draw_layers(setting, search, np.clip(near, *limits.T), sizes_px, len(drawn.numbers), crew),
+    )
+    model = learned(limits, drawn, len(near), setting.seed, crew)
+    direction = list(search.ranges).index("direction_deg")
     jobs = []
-    for place in places.tolist():
-        one, index = wanted[place], MATCH_INDEX + place * INDICES_EACH
-        rng = sample_rng(setting.seed, index + FIRST_PLACE, MIXTURE_STREAM)
-        start = likely_numbers(told, told.estimates(one.shape[None])[0], effort.population)
-        own_deg = one.shape[list(names).index(DIRECTION)]
-        start[:, direction] = own_deg + FIRST_DIRECTION_SD_DEG * rng.standard_normal(len(start))
-        start = np.clip(start, *limits_of(search).T)
-        jobs.append((search, one, start, setting.seed, index, effort.rounds, each))
+    for one in of_places:
+        start = starts_near(one, drawn, model.spread)
+        start[:, direction] = one.direction_deg + FIRST_DIRECTION_SD_DEG * rng.standard_normal(len(start))
+        jobs.append((model, one, np.clip(start, *limits.T)))
     found = []
     with progress("kinds matched to streaks", len(jobs)) as advance:
-        for kinds in crew(_match, jobs):
-            found.append(kinds)
+        for values in crew(_nearest, jobs):
+            found.append(values)
             advance(1)
-    return Kinds(ranges=search.ranges, places=tuple(np.repeat(places, each).tolist()), numbers=np.concatenate(found))
+    return Kinds(ranges=search.ranges, places=tuple(places.tolist()), numbers=np.array(found)), drawn
 
 
-def library(
-    setting: Setting, search: Search, size_px: Size, count: int, crew: Crew
-) -> tuple[Float[np.ndarray, "count free"], Rows]:
-    """Numbers all over their ranges, and statistics of a layer of each."""
-    rng = sample_rng(setting.seed, LIBRARY_INDEX, MIXTURE_STREAM)
-    numbers = np.stack([number.draw(rng, count) for number in search.ranges.values()], axis=1)
-    chunks = [range(first, min(first + CHUNK, count)) for first in range(0, count, CHUNK)]
+def numbers_told(drawn: DrawnLayers, wanted: Sequence[Wanted], each: int) -> Rows:
+    """Numbers that every photograph may have, by a regression over layers that were drawn."""
+    told = regress(drawn.shapes, drawn.numbers)
+    estimates = told.estimates(np.array([one.shape for one in wanted]))
+    return np.concatenate([likely_numbers(told, estimate, each) for estimate in estimates])
+
+
+def numbers_about(kinds: Kinds, limits: Limits, each: int, rng: np.random.Generator) -> Rows:
+    """Numbers about those of every kind."""
+    wide = ABOUT_FRACTION * (limits[:, 1] - limits[:, 0])
+    return np.concatenate([values + wide * rng.standard_normal((each, len(wide))) for values in kinds.numbers])
+
+
+def draw_layers(
+    setting: Setting, search: Search, numbers: Rows, sizes_px: Int[np.ndarray, "rows 2"], first: int, crew: Crew
+) -> DrawnLayers:
+    """A layer of each of these numbers and sizes; the first of them is the layer `first` of all that are drawn."""
+    count = len(numbers)
+    chunks = [range(at, min(at + CHUNK, count)) for at in range(0, count, CHUNK)]
+    jobs = [
+        (search, numbers[chunk], sizes_px[chunk], setting.seed, LIBRARY_INDEX + 1 + first + chunk[0])
+        for chunk in chunks
+    ]
     rows: list[np.ndarray] = []
     with progress("layers drawn", count) as advance:
-        for chunk in crew(_draw_chunk, [(search, numbers[chunk], size_px, setting.seed, chunk) for chunk in chunks]):
-            rows += chunk
-            advance(len(chunk))
-    return numbers, np.array(rows)
+        for chunk_rows in crew(_draw_chunk, jobs):
+            rows += chunk_rows
+            advance(len(chunk_rows))
+    return DrawnLayers(numbers=numbers, sizes_px=sizes_px, shapes=np.array(rows))
 
 
-def _draw_chunk(job: tuple[Search, Rows, Size, int, range]) -> list[np.ndarray]:
-    search, numbers, size_px, seed, chunk = job
-    drawn = zip(chunk, numbers, strict=True)
-    return [row_of(search, values, size_px, seed, LIBRARY_INDEX + 1 + at) for at, values in drawn]
+def _draw_chunk(job: tuple[Search, Rows, Int[np.ndarray, "rows 2"], int, int]) -> list[np.ndarray]:
+    search, numbers, sizes_px, seed, first = job
+    drawn = enumerate(zip(numbers, sizes_px.tolist(), strict=True))
+    return [row_of(search, values, (height, width), seed, first + at) for at, (values, (height, width)) in drawn]
 
 
-def _match(job: tuple[Search, Wanted, Rows, int, int, int, int]) -> Rows:
-    """The `each` numbers whose layers are nearest to what is wanted."""
-    search, wanted, start, seed, index, rounds, each = job
-
-    def apart(values: Float[np.ndarray, "free"], at: int) -> float:
-        return float(wanted.apart(row_of(search, values, wanted.size_px, seed, at)[None])[0])
-
-    limits = limits_of(search)
-    open_ = limits[:, 1] > limits[:, 0]
-
-    def whole(values: Float[np.ndarray, "open"]) -> Float[np.ndarray, "free"]:
-        full = limits[:, 0].copy()
-        full[open_] = values
-        return full
-
-    evolved = differential_evolution(
-        lambda values: apart(whole(values), index),
-        limits[open_],
-        init=start[:, open_],
-        maxiter=rounds,
-        mutation=MUTATION,
-        recombination=RECOMBINATION,
-        tol=0,
-        polish=False,
-        seed=sample_rng(seed, index + SEARCH_PLACE, MIXTURE_STREAM),
-    )
-    best = np.argsort(evolved.population_energies, kind="stable")[: max(JUDGED, each)]
-    last = [whole(values) for values in evolved.population[best]]
-    judged = [np.mean([apart(values, index + 1 + draw) for draw in range(JUDGED_DRAWS)]) for values in last]
-    chosen = np.resize(np.argsort(judged, kind="stable")[:each], each)  # fewer than `each` come twice
-    return np.array(last)[chosen]
+def _nearest(job: tuple[LayerModel, Wanted, Rows]) -> Float[np.ndarray, "free"]:
+    model, wanted, start = job
+    return model.nearest(wanted, start)

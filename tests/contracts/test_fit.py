@@ -33,7 +33,15 @@ from pipelines.fit_kinds import (
     shift_of,
 )
 from pipelines.fit_layers import Taking, gains, matched_levels, pictures_known, sum_of, take_layers
-from pipelines.fit_match import Effort, matched_kinds, matched_search, middle_columns, row_of, wanted_layers
+from pipelines.fit_match import (
+    Effort,
+    layers_all_over,
+    matched_kinds,
+    matched_search,
+    middle_columns,
+    row_of,
+    wanted_layers,
+)
 from pipelines.fit_pictures import LONGEST_SIDE_PX, clean_like, look_at, survey_rainy
 from pipelines.fit_report import untold_line, write_report
 from pipelines.fit_rounds import Setting, Simulated, simulate, statistics_of
@@ -47,7 +55,7 @@ from rainsynth.named_rain import render_preset
 from rainsynth.pictures import read_photo, write_picture
 from rainsynth.scene.background import Background
 
-SHORT = Effort(pictures=24, library=60, population=8, rounds=1)
+SHORT = Effort(pictures=24, library=120, near=120)
 SMALL = FitOptions(family="lines", pictures=(40, 30), seed=3)
 RAIN = {"direction_deg": [11, 13], "length_px": 35, "width_px": 1.6, "level_codes": 60, "layer_coverage_fraction": 0.25}
 
@@ -356,7 +364,7 @@ def test_depth_of_the_photographs_is_a_number_or_a_map_of_each(tmp_path: Path) -
         maps(rainy)
 
 
-def test_streaks_are_taken_off_every_photograph_and_half_of_the_rain_is_theirs(fitted: Fit, tmp_path: Path) -> None:
+def test_streaks_are_taken_off_every_photograph_and_a_third_of_the_rain_is_theirs(fitted: Fit, tmp_path: Path) -> None:
     seen_by_another = replace(fitted, setting=replace(fitted.setting, network="mspfn-realtime"))
     made = take_layers(seen_by_another, tmp_path / "seen", SHORT)
     layers = {path.name: read_photo(path)[..., 0] for path in (tmp_path / "seen").iterdir()}
@@ -364,7 +372,7 @@ def test_streaks_are_taken_off_every_photograph_and_half_of_the_rain_is_theirs(f
     assert np.mean([np.mean(layer > 10) for layer in layers.values()]) > 0.02
     (tmp_path / "f.yaml").write_text(config_text(made, "rainsynth fit", 12, tmp_path / "seen"))
     config = load_config(GenerateConfig, tmp_path / "f.yaml")
-    assert [part.weight for part in config.mixture] == [1, 1]
+    assert [part.weight for part in config.mixture] == [1, 0.5]
     assert made.kinds is not None
     assert made.kinds.matched
     assert "matched to the streaks in" in (tmp_path / "f.yaml").read_text()
@@ -404,7 +412,7 @@ def test_levels_that_a_network_takes_off_too_faint_are_given_back(fitted: Fit, m
     monkeypatch.setattr("pipelines.fit_rounds.clean_like", lambda *_: np.zeros((80, 80, 3), np.uint8))
     rain = LineRain(kinds=(LineKind(ranges=RAIN | {"level_codes": [10, 60], "layer_coverage_fraction": 0.6}),))
     search, taking = matched_search(fitted.search, fitted.whole), Taking(network="none", blend="additive")
-    known, seen = pictures_known(setting, rain.look_alike, taking, search, 24, map)
+    known, seen = pictures_known(setting, rain.look_alike, taking, search, range(24), map)
     curve = matched_levels(sum_of(seen), sum_of(known))
     assert curve[5:40] == pytest.approx(2 * np.arange(5, 40), abs=1.5)
     assert gains(known, seen, seen, curve) == pytest.approx(np.ones(24), abs=0.05)
@@ -417,21 +425,24 @@ def test_kinds_are_matched_to_the_streaks_that_photographs_show(fitted: Fit, mon
     monkeypatch.setattr("pipelines.fit_rounds.clean_like", lambda *_: np.zeros((80, 80, 3), np.uint8))
     search, taking = matched_search(fitted.search, fitted.whole), Taking(network="none", blend="additive")
     rain = LineRain(kinds=(LineKind(ranges=RAIN | {"level_codes": [20, 90], "layer_coverage_fraction": [0.1, 0.5]}),))
-    known, seen = pictures_known(fitted.setting, rain.look_alike, taking, search, 60, map)
+    known, seen = pictures_known(fitted.setting, rain.look_alike, taking, search, range(60), map)
     names, sizes_px = tuple(known[0].shape), [(80, 80)] * 12
     true, taken = (np.array([list(one.shape.values()) for one in looks]) for looks in (known, seen))
     wanted = wanted_layers(names, true[12:], taken[12:], taken[:12], sizes_px)
-    effort = Effort(pictures=60, library=150, population=12, rounds=3)
-    kinds = matched_kinds(fitted.setting, search, names, wanted, effort, map)
+    effort = Effort(pictures=60, library=300, near=150)
+    drawn = layers_all_over(fitted.setting, search, sizes_px, effort, map)
+    kinds, drawn = matched_kinds(fitted.setting, search, wanted, drawn, effort, map)
+    kinds, drawn = matched_kinds(fitted.setting, search, wanted, drawn, effort, map, kinds)
+    assert len(drawn.numbers) == 300 + 2 * 12 * (150 // 12)
+    assert kinds.places == tuple(range(12))
     level, mean, turn = (
         names.index("levels_level_at_50"),
         names.index("levels_mean"),
         names.index("turn_direction_deg"),
     )
     assert np.mean(true[:12, level] - taken[:12, level]) > 0.2  # a quarter of it, as a logarithm
-    drawn = np.array([row_of(search, values, (80, 80), 7, at) for at, values in enumerate(kinds.numbers)])
-    assert len(drawn) == KINDS
-    rows = drawn.reshape(12, -1, len(names)).mean(axis=1)
+    made = [row_of(search, values, (80, 80), 7, at) for at, values in enumerate(np.repeat(kinds.numbers, 8, axis=0))]
+    rows = np.array(made).reshape(12, 8, len(names)).mean(axis=1)
     for at, reach in ((level, 0.12), (mean, 0.15)):
         assert rows[:, at].mean() == pytest.approx(true[:12, at].mean(), abs=reach)
         assert np.corrcoef(rows[:, at], true[:12, at])[0, 1] > 0.5
