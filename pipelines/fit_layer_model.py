@@ -9,7 +9,6 @@ has a gradient, which seventeen numbers at a time are found along (Adam: Kingma 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -29,8 +28,8 @@ STARTS, STEPS, STEP_RATE = 64, 250, 0.06  # of the search: so many numbers at a 
 UNIT_MARGIN = 0.01  # of the range that a search begins from its ends, where it would hardly move
 MOST_APART = 16.0  # squared errors that one statistic counts in full, so that none decides
 FAR_SHARE = 0.05  # of what is beyond, so that the search feels it
-USUAL_SIDE_PX = 480
-LEAST_SD = 1e-6
+USUAL_SIDE_PX = 480  # of pictures; members are given sides as logarithms against it
+LEAST_SD = 1e-6  # of a statistic that all layers share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -184,5 +183,4 @@ def _learn_member(job: tuple[np.ndarray, np.ndarray, np.ndarray, int]) -> nn.Mod
 
 def starts_near(wanted: Wanted, drawn: DrawnLayers, spread: Float[np.ndarray, "s"]) -> Rows:
     """Numbers of the STARTS layers that are nearest to what is wanted."""
-    nearest: Sequence[int] = np.argsort(wanted.apart(drawn.shapes, spread), kind="stable")[:STARTS].tolist()
-    return drawn.numbers[nearest]
+    return drawn.numbers[np.argsort(wanted.apart(drawn.shapes, spread), kind="stable")[:STARTS]]

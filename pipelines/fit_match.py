@@ -30,7 +30,7 @@ from rainsynth.measure.rain_statistics import Statistics, as_row
 from rainsynth.seeding import MIXTURE_STREAM, sample_rng
 
 WIDEST_PX = 480  # choice: of layers that are compared; columns in the middle tell enough, and time is short
-LEAST_ERROR = 0.02  # of a statistic; below it one layer of the same numbers differs from the next
+LEAST_ERROR = 0.02  # choice: no statistic is known better
 DIRECTION_ERROR_DEG, ROWS_ERROR = 1.0, 0.08  # choices: these are taken as the network shows them
 TURNS = 2  # choice: how often what a network takes off is looked at, from the second time in what was found before
 ROUNDS = 2  # choice: how often numbers are looked for in a turn
@@ -95,6 +95,12 @@ def middle_columns(layer_codes: Layer) -> Layer:
     return layer_codes[:, first : first + WIDEST_PX]
 
 
+def compared_px(size_px: Size) -> Size:
+    """Height and width of what is compared of a layer."""
+    height_px, width_px = size_px
+    return height_px, min(width_px, WIDEST_PX)
+
+
 def wanted_layers(names: Sequence[str], known: Rows, seen: Rows, taken: Rows, sizes_px: Sequence[Size]) -> list[Wanted]:
     """What the layers of photographs are to be whose taken ones have the statistics `taken`, a row each.
 
@@ -110,13 +116,13 @@ def wanted_layers(names: Sequence[str], known: Rows, seen: Rows, taken: Rows, si
     weights = weights_of(names)
     return [
         Wanted(
-            size_px=(height, min(width, WIDEST_PX)),
+            size_px=compared_px(size_px),
             shape=shape,
             error=error,
             weights=weights,
             direction_deg=float(shape[direction].item()),
         )
-        for shape, (height, width) in zip(shapes, sizes_px, strict=True)
+        for shape, size_px in zip(shapes, sizes_px, strict=True)
     ]
 
 
@@ -126,8 +132,8 @@ def layers_all_over(
     """Layers of numbers all over their ranges, of the sizes of the photographs in turn."""
     rng = sample_rng(setting.seed, LIBRARY_INDEX, MIXTURE_STREAM)
     numbers = np.stack([number.draw(rng, effort.library) for number in search.ranges.values()], axis=1)
-    narrow = np.minimum(np.array(sizes_px), (np.iinfo(int).max, WIDEST_PX))
-    return draw_layers(setting, search, numbers, narrow[np.arange(effort.library) % len(narrow)], 0, crew)
+    compared = np.resize([compared_px(size_px) for size_px in sizes_px], (effort.library, 2))
+    return draw_layers(setting, search, numbers, compared, 0, crew)
 
 
 def matched_kinds(
@@ -151,9 +157,8 @@ def matched_kinds(
     rng = sample_rng(setting.seed, MATCH_INDEX + len(drawn.numbers), MIXTURE_STREAM)
     near = numbers_told(drawn, of_places, each) if before is None else numbers_about(before, limits, each, rng)
     sizes_px = np.repeat([one.size_px for one in of_places], each, axis=0)
-    drawn = drawn.with_more(
-        draw_layers(setting, search, np.clip(near, *limits.T), sizes_px, len(drawn.numbers), crew),
-    )
+    near = np.clip(near, *limits.T)
+    drawn = drawn.with_more(draw_layers(setting, search, near, sizes_px, len(drawn.numbers), crew))
     model = learned(limits, drawn, len(near), setting.seed, crew)
     direction = list(search.ranges).index("direction_deg")
     jobs = []
