@@ -1,14 +1,15 @@
 """What a fit of a set's rainy pictures should find: the same measures of its pairs, in the windows the fit looks at.
 
-    python benchmarks/fit_of_pairs.py PAIRS [PAIRS ...] [--fitted FITTED.yaml] [--layers LAYERS]
+    python benchmarks/fit_of_pairs.py PAIRS [PAIRS ...] [--fitted FITTED.yaml] [--network WEIGHTS] [--layers LAYERS]
 
 PAIRS holds `input/` and `target/`, pictures of equal names, in which grey streaks were added to display codes, as in
 Rain100L and Rain100H. Means are those of logarithms, and so is the factor by which pictures differ. Windows are those
 of seed 0. What `rainsynth fit PAIRS/input` says beside it is its peer.
 
 `--fitted`: how near the kinds of each photograph in that config draw its own rain: by how much their measures are off,
-root mean square of logarithms. `--layers`: how near the streaks that `rainsynth fit --layers` took off are to the true
-ones, over pixels that are not white in the rain.
+root mean square of logarithms. `--network`: how near the streaks that these weights take off are to the true ones, over
+pixels that are not white in the rain. `--layers`: the same of the layers that `rainsynth fit --layers` wrote, in which
+what is missed lies beside them, but not where it is missed.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 
 from pipelines.config import load_config
 from pipelines.fit_families import LINE_FINDINGS, layer_findings
+from pipelines.fit_layers import Taking, is_white
 from pipelines.fit_pictures import Rainy, survey_rainy
 from pipelines.generate_config import GenerateConfig
 from rainsynth.display_blend import WHITE_CODE
@@ -78,17 +80,23 @@ def kinds_against_pairs(pairs: list[Rainy], fitted: Path) -> None:
         print(f"  {name:18} {means}, off by x or / {off:.2f}, correlation {np.corrcoef(pair, kind)[0, 1]:.2f}")
 
 
-def layers_against_pairs(pairs: list[Rainy], layers: Path) -> None:
-    """Difference of taken and true layers [codes] and their correlation, means over the pictures."""
+def layers_against_pairs(name: str, pairs: list[Rainy], layers: list[list[np.ndarray]]) -> None:
+    """Difference of layers of each pair and its true one [codes] and their correlation, means over all."""
     rows = []
-    for rainy, path in zip(pairs, sorted(layers.iterdir()), strict=True):
-        known = ~(read_photo(rainy.path) == WHITE_CODE).all(axis=-1)
-        true, taken = true_layer(rainy)[known], read_photo(path)[..., 0][known].astype(np.float64)
-        off = taken - true
-        rows.append([np.sqrt(np.mean(off**2)), off.mean(), true.mean(), np.corrcoef(true, taken)[0, 1]])
+    for rainy, seen in zip(pairs, layers, strict=True):
+        known = ~is_white(read_photo(rainy.path))
+        true = true_layer(rainy)[known]
+        for layer in seen:
+            off = layer[known].astype(np.float64) - true
+            rows.append([np.sqrt(np.mean(off**2)), off.mean(), true.mean(), np.corrcoef(true, true + off)[0, 1]])
     rms, bias, mean, correlation = np.mean(rows, axis=0)
     near = f"{rms:.1f} codes rms from the true ones, correlation {correlation:.3f}"
-    print(f"  layers: {near}, {bias:+.1f} of {mean:.1f} codes")
+    print(f"  {name}: {near}, {bias:+.1f} of {mean:.1f} codes")
+
+
+def layers_in(folder: Path, count: int) -> list[list[np.ndarray]]:
+    """The layers of each of so many photographs, by the places that their files' names begin with."""
+    return [[read_photo(path)[..., 0] for path in sorted(folder.glob(f"{place:04d}_*"))] for place in range(count)]
 
 
 def main() -> None:
@@ -96,6 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pairs", type=Path, nargs="+")
     parser.add_argument("--fitted", type=Path)
+    parser.add_argument("--network")
     parser.add_argument("--layers", type=Path)
     given = parser.parse_args()
     for folder in given.pairs:
@@ -105,8 +114,11 @@ def main() -> None:
             print(f"  {name:18} {np.exp(values.mean()):7.3f}, x or / {np.exp(values.std()):.2f}")
         if given.fitted:
             kinds_against_pairs(pairs, given.fitted)
+        if given.network:
+            taking = Taking(network=given.network, blend="additive")
+            layers_against_pairs("taken", pairs, [[taking.layer(read_photo(one.path))] for one in pairs])
         if given.layers:
-            layers_against_pairs(pairs, given.layers)
+            layers_against_pairs("layers", pairs, layers_in(given.layers, len(pairs)))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ EVEN_REACH = 3**0.5  # what is spread evenly reaches so many standard deviations
 NORMAL_90 = 1.645  # standard deviations that a 90 % interval of a normal error reaches
 UNTOUCHED_SHARE = 0.9  # a number whose mean is no better known than this keeps its range
 DIGITS = 4
-TAKEN_WEIGHT = 0.5  # choice: of streaks taken off, beside fitted rain; they are easier (docs/domain-adaptation.md)
+TAKEN_WEIGHT = 1.0  # choice: of streaks taken off, beside fitted rain
 UNDECIDED = 0.1  # choice: a blend nearer than this to halfway between both is hardly told
 MOST_COMBINATIONS = 2
 COMBINATION_SHARE = 0.35  # a combination known to this of what was looked for is told
@@ -81,7 +81,7 @@ def range_of(fit: Fit, name: str) -> Range:
 def config_text(fit: Fit, command: str, photographs: int, layers: Path | None = None) -> str:
     """The whole config as YAML, with what was found and what was not as its opening remarks.
 
-    `layers` is a folder of streaks that were taken off the photographs: a third of the rain is theirs.
+    `layers` is a folder of streaks that were taken off the photographs: half of the rain is theirs.
     """
     taken = {"blend": fit.blend, "streaks": TAKEN, "layers": str(layers)}
     values = {

@@ -145,7 +145,18 @@ LAYER_RANGES: dict[str, Number] = {
 # Where whole layers may be further than windows tell: streaks that cross the picture, light rain behind heavy rain.
 WIDER_OF_LAYERS: dict[str, dict[str, Number]] = {
     LINES: {},
-    NOISE: {"length_px": _log(10, 600), "layer_scatter_deg": _even(0, 20), "faint_level_codes": _log(6, 60)},
+    NOISE: {
+        "layer_coverage_fraction": _even(0.05, 0.98),
+        "length_px": _log(10, 600),
+        "ramp_fraction": _log(0.05, 10),
+        "level_codes": _log(12, 240),
+        "layer_scatter_deg": _even(0, 20),
+        "layer_level_log_sd": _even(0, 0.8),
+        "layer_size_log_sd": _even(0, 0.9),
+        "clump_log_sd": _even(0, 1.2),
+        "clump_px": _log(10, 160),
+        "faint_level_codes": _log(6, 60),
+    },
 }
 RANGES_OF = {LINES: LINE_RANGES, PHYSICAL: PHYSICAL_RANGES, NOISE: NOISE_RANGES}
 FINDINGS_OF = {LINES: LINE_FINDINGS, PHYSICAL: PHYSICAL_FINDINGS, NOISE: LINE_FINDINGS}

@@ -4,10 +4,12 @@ No family of rain is quite that of a place. A network that sees its streaks well
 crossings and all, and laid over clean photographs they are what a network can learn the place's rain from. What it
 leaves it does not show, so that they are too faint, and what it mistakes for rain they show.
 
-What a network takes off is the mean of what may have been there, so that its levels lie closer together than those of
-the rain, and the next network would learn to take off less still. How much closer is seen in pictures of the fitted
-rain, whose streaks are known: there every level is given that of the streaks with as many fainter ones (quantile
-mapping), and the photographs' streaks are written with these.
+What a network takes off is the mean of what may have been there: paler than the rain, smoother at its edges, and with
+no trace of what lies too thin or too even to be told from the photograph. Another network learns them in no time, and
+learns to leave what they lack. What a network misses is seen in pictures of the fitted rain, whose streaks are known:
+there it is the difference of true and taken. So every photograph's streaks are laid together with what the network
+missed of other streaks, of the photograph's own kind. That is not the rain that was missed, but as much, as fine and as
+bright.
 """
 
 from __future__ import annotations
@@ -17,10 +19,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from pipelines.fit import Fit
 from pipelines.fit_config import choice_of_fit
+from pipelines.fit_kinds import Kinds
 from pipelines.fit_match import (
     ROUNDS,
     TURNS,
@@ -40,21 +43,19 @@ from pipelines.progress import progress
 from rainsynth.display_blend import WHITE_CODE
 from rainsynth.lookalikes import LookAlike
 from rainsynth.lookalikes.taken_layers import picture_of_layer, unknown_of
-from rainsynth.measure.population import regress
 from rainsynth.measure.rain_statistics import Statistics, as_row
 from rainsynth.pictures import read_photo, write_picture
 from rainsynth.presets import Preset
+from rainsynth.sample import RainSample
 
 LAYERS_OPTION = "--layers"
 SCREENED = "screen"
 CLIPPED_WEIGHT = 1e-3  # choice: of a channel that is white in the rain and says no more than that so much was added
 SUFFIX = ".png"
-MOST_GAIN = 1.15  # choice: beyond it a photograph is unlike all pictures of the fit
-SMALLEST_CODES = 1.0  # of a mean whose logarithm is taken
-FIRST_INDEX = 7 * ROUND_STRIDE  # of these pictures; rounds, kinds and the report have others
-CODES = np.arange(WHITE_CODE + 1)
+VARIANTS = 3  # choice: layers of each photograph, with what was missed of as many others
+FIRST_INDEX, MISSED_INDEX = 7 * ROUND_STRIDE, 9 * ROUND_STRIDE  # of pictures; rounds, kinds and the report have others
 
-Curve = Float[np.ndarray, "256"]
+Rain = Preset | LookAlike
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,7 @@ class Taking:
 
 
 def take_layers(fit: Fit, folder: Path, effort: Effort = WHOLE_EFFORT, workers: int = 1) -> Fit:
-    """Write the streaks of every photograph of a fit, as it is looked at, under the place that it has among them.
+    """Write VARIANTS layers of every photograph of a fit, as it is looked at, under the place that it has among them.
 
     The folder is there once all are written. The fit comes back with kinds that are matched to these streaks, TURNS
     times: what a network takes off, and how, is seen in pictures of the kinds of the turn before.
@@ -79,14 +80,15 @@ def take_layers(fit: Fit, folder: Path, effort: Effort = WHOLE_EFFORT, workers: 
     search = matched_search(fit.search, fit.whole)
     sizes_px = [(one.height_px, one.width_px) for one in rainy]
     with new_folder(folder, LAYERS_OPTION) as part, crew_of(workers) as crew:
-        files = [part / f"{place:04d}_{one.path.stem}{SUFFIX}" for place, one in enumerate(rainy)]
-        jobs = [(one, taking, search, file) for one, file in zip(rainy, files, strict=True)]
-        taken: list[Looks] = []
+        stems = [f"{place:04d}_{one.path.stem}" for place, one in enumerate(rainy)]
+        files = [[part / f"{stem}_{variant}{SUFFIX}" for variant in range(VARIANTS)] for stem in stems]
+        jobs = [(one, taking, search, paths[0]) for one, paths in zip(rainy, files, strict=True)]
+        taken: list[Statistics] = []
         with progress("streaks taken", len(jobs)) as advance:
-            for looks in crew(_take, jobs):
-                taken.append(looks)
+            for shape in crew(_take, jobs):
+                taken.append(shape)
                 advance(1)
-        names, drawn, kinds = tuple(taken[0].shape), layers_all_over(fit.setting, search, sizes_px, effort, crew), None
+        names, drawn, kinds = tuple(taken[0]), layers_all_over(fit.setting, search, sizes_px, effort, crew), None
         for turn in range(TURNS):
             numbers = range(turn * effort.pictures, (turn + 1) * effort.pictures)
             known, seen = pictures_known(fit.setting, choice_of_fit(fit).family, taking, search, numbers, crew)
@@ -94,44 +96,19 @@ def take_layers(fit: Fit, folder: Path, effort: Effort = WHOLE_EFFORT, workers: 
             for _ in range(ROUNDS):
                 kinds, drawn = matched_kinds(fit.setting, search, wanted, drawn, effort, crew, kinds)
             fit = replace(fit, kinds=kinds)
-        curve = matched_levels(sum_of(seen), sum_of(known))
-        for file, gain in zip(files, gains(known, seen, taken, curve), strict=True):
-            raise_levels(file, curve * gain)
+        add_missed(fit, taking, files, crew)
     return fit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Looks:
-    """What is kept of a layer: its statistics, and how many known pixels, which are not white, have each code."""
-
-    shape: Statistics
-    counts: Int[np.ndarray, "256"]
-
-    def mean(self, curve: Curve = CODES) -> float:
-        """Mean over known pixels [codes], were every code that of the curve; of none, 1."""
-        return max(float(self.counts @ curve) / max(int(self.counts.sum()), 1), SMALLEST_CODES)
-
-
-def looks_of(layer_codes: Float[np.ndarray, "h w"], known: Bool[np.ndarray, "h w"], search: Search) -> Looks:
-    """What is kept of a layer [codes]."""
-    codes = np.rint(np.clip(layer_codes, 0, WHITE_CODE)).astype(int)
-    return Looks(shape=shape_of(search, layer_codes), counts=np.bincount(codes[known], minlength=len(CODES)))
-
-
-def rows_of(looks: Sequence[Looks]) -> Float[np.ndarray, "n s"]:
+def rows_of(shapes: Sequence[Statistics]) -> Float[np.ndarray, "n s"]:
     """Statistics of layers, a row each."""
-    return np.array([as_row(one.shape) for one in looks])
-
-
-def sum_of(looks: Sequence[Looks]) -> Int[np.ndarray, "256"]:
-    """How many pixels of all layers have each code."""
-    return np.sum([one.counts for one in looks], axis=0)
+    return np.array([as_row(shape) for shape in shapes])
 
 
 def pictures_known(
-    setting: Setting, rain: Preset | LookAlike, taking: Taking, search: Search, numbers: range, crew: Crew
-) -> tuple[list[Looks], list[Looks]]:
-    """True and taken layers of pictures of `rain`, which follow from these numbers."""
+    setting: Setting, rain: Rain, taking: Taking, search: Search, numbers: range, crew: Crew
+) -> tuple[list[Statistics], list[Statistics]]:
+    """Statistics of true and taken layers of pictures of `rain`, which follow from these numbers."""
     jobs = [(setting, rain, taking, search, number) for number in numbers]
     pairs = []
     with progress("streaks taken off the fit", len(jobs)) as advance:
@@ -142,61 +119,61 @@ def pictures_known(
     return list(known), list(seen)
 
 
-def _look(job: tuple[Setting, Preset | LookAlike, Taking, Search, int]) -> tuple[Looks, Looks]:
+def _look(job: tuple[Setting, Rain, Taking, Search, int]) -> tuple[Statistics, Statistics]:
     setting, rain, taking, search, number = job
     like = setting.rainy[number % len(setting.rainy)]
     sample = sample_like(setting, like, rain, index=FIRST_INDEX + number)
-    known = ~is_white(sample.rainy_srgb8)
-    true = sample.streak_alpha16.astype(np.float32) / STEPS_PER_CODE
-    return looks_of(true, known, search), looks_of(taking.layer(sample.rainy_srgb8), known, search)
+    return shape_of(search, true_codes(sample)), shape_of(search, taking.layer(sample.rainy_srgb8))
 
 
-def _take(job: tuple[Rainy, Taking, Search, Path]) -> Looks:
+def _take(job: tuple[Rainy, Taking, Search, Path]) -> Statistics:
     one, taking, search, path = job
     rainy_srgb8 = one.picture()
-    layer, white = taking.layer(rainy_srgb8), is_white(rainy_srgb8)
-    write_picture(path, picture_of_layer(np.rint(layer).astype(np.uint8), white))
-    return looks_of(layer, ~white, search)
+    layer = taking.layer(rainy_srgb8)
+    write_picture(path, picture_of_layer(np.rint(layer).astype(np.uint8), is_white(rainy_srgb8)))
+    return shape_of(search, layer)
 
 
-def gains(known: Sequence[Looks], seen: Sequence[Looks], taken: Sequence[Looks], curve: Curve) -> list[float]:
-    """By how much each photograph's streaks are brighter still than the curve makes them.
+def add_missed(fit: Fit, taking: Taking, files: Sequence[Sequence[Path]], crew: Crew) -> None:
+    """Lay each photograph's streaks, which its first file holds, together with what is missed of others like them.
 
-    Their mean is regressed on all statistics of what was taken: dense rain is taken off less than faint rain is, which
-    no curve of levels tells.
+    Every file is written anew.
     """
-    told = regress(
-        np.column_stack([rows_of(seen), [np.log(one.mean()) for one in seen]]),
-        np.log([[one.mean()] for one in known]),
-    )
-    logs = told.estimates(np.column_stack([rows_of(taken), [np.log(one.mean()) for one in taken]]))[:, 0]
-    found = np.exp(logs) / np.array([one.mean(curve) for one in taken])
-    return np.clip(found, 1 / MOST_GAIN, MOST_GAIN).tolist()
+    jobs = [(fit.setting, rain_at(fit, place), taking, place, paths) for place, paths in enumerate(files)]
+    with progress("what is missed", len(jobs)) as advance:
+        for _ in crew(_add_missed, jobs):
+            advance(1)
 
 
-def raise_levels(path: Path, curve: Curve) -> None:
-    """Give every code of a layer in a file that of the curve."""
-    picture = read_photo(path)
-    codes = np.rint(np.minimum(curve, WHITE_CODE)).astype(np.uint8)[picture[..., 0]]
-    write_picture(path, picture_of_layer(codes, unknown_of(picture)))
+def _add_missed(job: tuple[Setting, Rain, Taking, int, Sequence[Path]]) -> None:
+    setting, rain, taking, place, paths = job
+    picture = read_photo(paths[0])
+    for variant, path in enumerate(paths):
+        sample = sample_like(setting, setting.rainy[place], rain, index=MISSED_INDEX + place * VARIANTS + variant)
+        codes = np.clip(picture[..., 0] + missed_codes(sample, taking), 0, WHITE_CODE)
+        write_picture(path, picture_of_layer(np.rint(codes).astype(np.uint8), unknown_of(picture)))
 
 
-def matched_levels(taken: Int[np.ndarray, "256"], laid: Int[np.ndarray, "256"]) -> Curve:
-    """For every code the one with as large a share of pixels below it: `taken` and `laid` count pixels by code.
-
-    Never falling. Above the highest code that was taken off all are raised alike; nothing counted changes nothing.
-    """
-    if not taken.any():
-        return CODES.astype(float)
-    curve = np.interp(middle_ranks(taken), middle_ranks(laid), CODES)
-    highest = int(np.flatnonzero(taken)[-1])
-    curve[highest:] = np.minimum(CODES[highest:] + curve[highest] - highest, WHITE_CODE)
-    return np.maximum.accumulate(np.maximum(curve, 0))
+def missed_codes(sample: RainSample, taking: Taking) -> Float[np.ndarray, "h w"]:
+    """True less taken streaks of a picture [codes]; nothing where it is white, and no one can tell."""
+    missed = true_codes(sample) - taking.layer(sample.rainy_srgb8)
+    return np.where(is_white(sample.rainy_srgb8), 0, missed)
 
 
-def middle_ranks(counts: Int[np.ndarray, "256"]) -> Float[np.ndarray, "256"]:
-    """Share of pixels below the middle of those at each code."""
-    return (np.cumsum(counts) - counts / 2) / counts.sum()
+def rain_at(fit: Fit, place: int) -> Rain:
+    """The rain of one photograph: its own kinds, or, where it has none, those of all."""
+    assert fit.kinds is not None
+    own = [kind for kind, at in enumerate(fit.kinds.places) if at == place]
+    if own:
+        places = tuple(fit.kinds.places[kind] for kind in own)
+        kinds = Kinds(ranges=fit.kinds.ranges, places=places, numbers=fit.kinds.numbers[own])
+        fit = replace(fit, kinds=kinds)
+    return choice_of_fit(fit).family
+
+
+def true_codes(sample: RainSample) -> Float[np.ndarray, "h w"]:
+    """The streaks of a sample [codes]."""
+    return sample.streak_alpha16.astype(np.float32) / STEPS_PER_CODE
 
 
 def is_white(picture_srgb8: Photo) -> Bool[np.ndarray, "h w"]:

@@ -33,7 +33,9 @@ class NoiseStyle:
     `layer_coverage_fraction` of the picture lies above the threshold, if so much is lit at all. Above it the layer
     rises evenly to `level_codes`, over `ramp_fraction` of the way to what the brightest 15 % of that reach, and is flat
     beyond. `inside_top_fraction` of the grains that lie above the picture are left out, and so for below: makers blur
-    noise that ends at the edge, and their layers dim towards it.
+    noise that ends at the edge, and their layers dim towards it. Grains are brighter here and fainter there, by
+    `clump_log_sd` from place to place `clump_px` apart: where they are bright, streaks run together into flat ground
+    with gaps in it, elsewhere they stand alone.
     """
 
     direction_deg: float
@@ -45,6 +47,8 @@ class NoiseStyle:
     level_codes: float
     inside_top_fraction: float = 0.0
     inside_bottom_fraction: float = 0.0
+    clump_log_sd: float = 0.0
+    clump_px: float = 60.0
 
 
 def summed_noise_codes(
@@ -63,6 +67,7 @@ def summed_noise_codes(
             style,
             length_px=style.length_px * size,
             grain_px=max(style.grain_px * size, SMALLEST_GRAIN_PX),
+            clump_px=style.clump_px * size,
             direction_deg=float(np.clip(layer_direction_deg(drawn, number, rng), -STEEPEST_DEG, STEEPEST_DEG)),
             level_codes=style.level_codes * layer_gain(drawn, rng),
         )
@@ -89,6 +94,8 @@ def noise_layer_codes(
     kept_fraction[row_px > height_px] = 1 - style.inside_bottom_fraction
     lit = rng.random(cells) < lit_fraction * kept_fraction[:, None]
     noise = (lit * rng.uniform(DIMMEST_GRAIN, 1, cells)).astype(np.float32)
+    if style.clump_log_sd > 0:
+        noise *= np.exp(style.clump_log_sd * smooth_noise(cells, style.clump_px / style.grain_px, rng))
     noise = cv2.resize(noise, sides_px[::-1], interpolation=cv2.INTER_CUBIC)
     kernel = motion_kernel(style.length_px, style.direction_deg)
     blurred = cv2.filter2D(noise, cv2.CV_32F, kernel, borderType=cv2.BORDER_CONSTANT)
@@ -97,3 +104,9 @@ def noise_layer_codes(
     threshold, bright = np.maximum(np.quantile(seen, [1 - covered, 1 - BRIGHT_FRACTION * covered]), 0).tolist()
     ramp = max(style.ramp_fraction * (bright - threshold), STEEPEST_RAMP)
     return style.level_codes * np.clip((seen - threshold) / ramp, 0, 1)
+
+
+def smooth_noise(sides: tuple[int, int], apart: float, rng: np.random.Generator) -> Float[np.ndarray, "h w"]:
+    """Standard normal numbers at places `apart` from one another, float32, and smooth between them (bicubic)."""
+    places = tuple(int(np.ceil(side / apart)) + 1 for side in sides)
+    return cv2.resize(rng.standard_normal(places).astype(np.float32), sides[::-1], interpolation=cv2.INTER_CUBIC)

@@ -103,6 +103,8 @@ LINE_NUMBERS: dict[str, LineNumber] = {
     "grains_per_length": LineNumber(low=0.01, high=1e4, default=_default(1, 10, "logarithmic"), streaks=OF_NOISE),
     "ramp_fraction": _number(0, 100, 1, OF_NOISE),
     "layer_size_log_sd": _number(0, 2, 0, OF_NOISE),
+    "clump_log_sd": LineNumber(low=0, high=3, default=None, streaks=OF_NOISE),
+    "clump_px": LineNumber(low=4, high=4000, default=None, streaks=OF_NOISE),
     "faint_coverage_fraction": _number(0, 0.99, 0),
     "faint_direction_deg": LineNumber(low=-STEEPEST_DEG, high=STEEPEST_DEG, default=_default(-10, 10)),
     "faint_level_codes": _number(0.1, 255, 13),

@@ -38,7 +38,7 @@ OF_LINES = {"direction_deg": TURN, "length": SIZES, "width": SIZES}
 OF_GRAIN = {"energy": ANGLES, "level": LEVELS, "steps": STEPS}
 SHARES = (2, 5, 10, 20, 30, 50, 70, 80, 90, 95, 99)  # percentiles of all pixels
 ROW_BANDS = 12  # from the upper edge to the lower one: many layers dim towards these
-SCALES_PX = (1, 2, 4, 8, 16)  # of Gaussians, whose differences are the bands
+SCALES_PX = (1, 2, 4, 8, 16, 32)  # of Gaussians, whose differences are the bands
 LEAST_CODES = 0.3  # of a band's standard deviation
 BOX_PX, FLOOR_PX, NEAR_BOXES = 4, 9, 4.0  # of local means and least levels, and of the Gaussian over them
 DENSITIES = 5  # equal parts of the layer, from where it is least dense to where it is densest
@@ -48,7 +48,7 @@ def layer_shape(layer_codes: Float[np.ndarray, "h w"], centre_deg: float = 0.0, 
     """All statistics of a layer [codes] by name; streaks are looked for within `reach_deg` of `centre_deg` of vertical.
 
     Levels: square roots of percentiles, and logarithms of what is covered above each level. Bands: logarithms of the
-    standard deviation between Gaussians of 0, 1, 2, 4, 8 and 16 px. Density: `densities`. Rows: means of twelfths of
+    standard deviation between Gaussians of 0, 1, 2, 4, 8, 16 and 32 px. Density: `densities`. Rows: means of twelfths of
     the height, relative to the whole. The others: `layer_statistics.lines`. Raises InputError for a layer under 64 px.
     """
     if min(layer_codes.shape) < SMALLEST_SIDE_PX:

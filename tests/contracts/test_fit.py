@@ -11,14 +11,13 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from PIL import ExifTags, Image
 
 from mspfn.data_config import DataConfig
 from pipelines.config import build_config, load_config
 from pipelines.fit import Fit, FitOptions, choose, directions_of, first_search, fit, within
 from pipelines.fit_camera import NOTHING_KNOWN, camera_of, camera_of_file, exif_camera, given_camera
-from pipelines.fit_config import config_text, part_of_fit, rows_of_fit
+from pipelines.fit_config import choice_of_fit, config_text, part_of_fit, rows_of_fit
 from pipelines.fit_depth import depth_of
 from pipelines.fit_families import RANGES_OF, Number, layer_findings
 from pipelines.fit_kinds import (
@@ -32,7 +31,7 @@ from pipelines.fit_kinds import (
     pictures_drawn,
     shift_of,
 )
-from pipelines.fit_layers import Taking, gains, matched_levels, pictures_known, sum_of, take_layers
+from pipelines.fit_layers import Taking, add_missed, pictures_known, rain_at, take_layers
 from pipelines.fit_match import (
     Effort,
     layers_all_over,
@@ -364,15 +363,23 @@ def test_depth_of_the_photographs_is_a_number_or_a_map_of_each(tmp_path: Path) -
         maps(rainy)
 
 
-def test_streaks_are_taken_off_every_photograph_and_a_third_of_the_rain_is_theirs(fitted: Fit, tmp_path: Path) -> None:
+def test_streaks_are_taken_off_every_photograph_and_half_of_the_rain_is_theirs(
+    fitted: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen_by_another = replace(fitted, setting=replace(fitted.setting, network="mspfn-realtime"))
+    rains = []
+    monkeypatch.setattr(
+        "pipelines.fit_layers.pictures_known", lambda *job: rains.append(job[1]) or pictures_known(*job)
+    )
     made = take_layers(seen_by_another, tmp_path / "seen", SHORT)
+    assert rains[0] == choice_of_fit(fitted).family
+    assert rains[1] not in (rains[0], choice_of_fit(made).family)  # kinds of the first turn tell what the second sees
     layers = {path.name: read_photo(path)[..., 0] for path in (tmp_path / "seen").iterdir()}
-    assert sorted(layers) == [f"{number:04d}_{number:02d}.png" for number in range(12)]
+    assert sorted(layers) == [f"{number:04d}_{number:02d}_{n}.png" for number in range(12) for n in range(3)]
     assert np.mean([np.mean(layer > 10) for layer in layers.values()]) > 0.02
     (tmp_path / "f.yaml").write_text(config_text(made, "rainsynth fit", 12, tmp_path / "seen"))
     config = load_config(GenerateConfig, tmp_path / "f.yaml")
-    assert [part.weight for part in config.mixture] == [1, 0.5]
+    assert [part.weight for part in config.mixture] == [1, 1]
     assert made.kinds is not None
     assert made.kinds.matched
     assert "matched to the streaks in" in (tmp_path / "f.yaml").read_text()
@@ -399,24 +406,47 @@ def test_the_verb_writes_layers_and_a_config_that_draws_from_them(
     words = ["fit", "rainy", "-o", "f.yaml", "--family", "lines", "--layers", "seen", "--quick", "--workers", 1]
     code, _, told = run(*words, "--backgrounds", fitted.setting.backgrounds[0].parent)
     assert (code, told.count("Traceback")) == (0, 0)
-    assert len(list((tmp_path / "seen").iterdir())) == 12
+    assert len(list((tmp_path / "seen").iterdir())) == 36
     taken = load_config(GenerateConfig, tmp_path / "f.yaml").mixture[1].lines
     assert taken is not None
     assert taken.layers == "seen"
 
 
-def test_levels_that_a_network_takes_off_too_faint_are_given_back(fitted: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
-    # A network that takes off half of the streaks of these pictures, and nothing where there are none.
-    monkeypatch.setattr("pipelines.fit_layers.Taking.layer", lambda _, picture: np.minimum(picture[..., 0], 120) / 2)
-    setting = replace(fitted.setting, backgrounds=())
+def test_what_a_network_misses_of_streaks_is_laid_beside_what_it_takes_off(
+    fitted: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Streaks lie on black, and the network takes off half of them, and nothing else.
+    monkeypatch.setattr("pipelines.fit_layers.Taking.layer", lambda _, picture: picture[..., 0] / 2)
     monkeypatch.setattr("pipelines.fit_rounds.clean_like", lambda *_: np.zeros((80, 80, 3), np.uint8))
-    rain = LineRain(kinds=(LineKind(ranges=RAIN | {"level_codes": [10, 60], "layer_coverage_fraction": 0.6}),))
-    search, taking = matched_search(fitted.search, fitted.whole), Taking(network="none", blend="additive")
-    known, seen = pictures_known(setting, rain.look_alike, taking, search, range(24), map)
-    curve = matched_levels(sum_of(seen), sum_of(known))
-    assert curve[5:40] == pytest.approx(2 * np.arange(5, 40), abs=1.5)
-    assert gains(known, seen, seen, curve) == pytest.approx(np.ones(24), abs=0.05)
-    assert gains(known, seen, seen, 0.9 * curve) == pytest.approx(np.full(24, 1 / 0.9), rel=0.05)
+    files = [[tmp_path / f"{place}_{variant}.png" for variant in range(3)] for place in range(12)]
+    taken = np.zeros((80, 80, 3), np.uint8)
+    taken[:40] = 60
+    taken[0, 0] = (99, 99, 255)  # blue: what is there is not known
+    for first, *_ in files:
+        write_picture(first, taken)
+    add_missed(fitted, Taking(network="none", blend="additive"), files, map)
+    for place, paths in enumerate(files):
+        made = [read_photo(path).astype(int) for path in paths]
+        assert all(picture[0, 0, 2] == 255 for picture in made)
+        missed = [picture[..., 0] - taken[..., 0] for picture in made]
+        assert all(one.min() >= 0 for one in missed)
+        assert not np.array_equal(missed[0], missed[1])
+        sample = render_preset(
+            Background(np.zeros((80, 80, 3), np.uint8)),
+            rain_at(fitted, place),
+            name="fitted",
+            seed=fitted.setting.seed,
+            index=9_000_000 + 3 * place,
+        )
+        assert np.abs(missed[0] - sample.rainy_srgb8[..., 0] / 2)[0, 1:].max() <= 0.5
+
+
+def test_the_rain_of_a_photograph_is_of_its_own_kinds_or_of_all(fitted: Fit) -> None:
+    assert fitted.kinds is not None
+    assert fitted.kinds.places.count(3) == 10
+    without = replace(fitted, kinds=replace(fitted.kinds, places=(0,) * len(fitted.kinds.places)))
+    assert rain_at(without, 3) == choice_of_fit(without).family
+    assert rain_at(fitted, 3) != rain_at(fitted, 4)
 
 
 def test_kinds_are_matched_to_the_streaks_that_photographs_show(fitted: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -426,14 +456,14 @@ def test_kinds_are_matched_to_the_streaks_that_photographs_show(fitted: Fit, mon
     search, taking = matched_search(fitted.search, fitted.whole), Taking(network="none", blend="additive")
     rain = LineRain(kinds=(LineKind(ranges=RAIN | {"level_codes": [20, 90], "layer_coverage_fraction": [0.1, 0.5]}),))
     known, seen = pictures_known(fitted.setting, rain.look_alike, taking, search, range(60), map)
-    names, sizes_px = tuple(known[0].shape), [(80, 80)] * 12
-    true, taken = (np.array([list(one.shape.values()) for one in looks]) for looks in (known, seen))
+    names, sizes_px = tuple(known[0]), [(80, 80)] * 12
+    true, taken = (np.array([list(one.values()) for one in looks]) for looks in (known, seen))
     wanted = wanted_layers(names, true[12:], taken[12:], taken[:12], sizes_px)
-    effort = Effort(pictures=60, library=300, near=150)
+    effort = Effort(pictures=60, library=400, near=240)
     drawn = layers_all_over(fitted.setting, search, sizes_px, effort, map)
     kinds, drawn = matched_kinds(fitted.setting, search, wanted, drawn, effort, map)
     kinds, drawn = matched_kinds(fitted.setting, search, wanted, drawn, effort, map, kinds)
-    assert len(drawn.numbers) == 300 + 2 * 12 * (150 // 12)
+    assert len(drawn.numbers) == 400 + 2 * 240
     assert kinds.places == tuple(range(12))
     level, mean, turn = (
         names.index("levels_level_at_50"),
@@ -454,21 +484,6 @@ def test_a_wide_layer_is_compared_by_its_middle() -> None:
     assert middle_columns(wide).shape == (70, 480)
     assert middle_columns(wide)[0, 0] == 110
     assert middle_columns(wide[:, :300]).shape == (70, 300)
-
-
-@given(
-    arrays(np.int64, 256, elements=st.integers(0, 1000)),
-    arrays(np.int64, 256, elements=st.integers(0, 1000)).filter(lambda counts: counts.any()),
-)
-def test_matched_levels_never_fall_and_are_codes(taken: np.ndarray, laid: np.ndarray) -> None:
-    curve = matched_levels(taken, laid)
-    assert (np.diff(curve) >= 0).all()
-    assert curve[0] >= 0
-    assert curve[-1] <= 255
-    counted = np.flatnonzero(laid)
-    there = matched_levels(laid, laid)
-    assert there[counted] == pytest.approx(counted)
-    assert matched_levels(np.zeros_like(laid), laid) == pytest.approx(np.arange(256))
 
 
 MISTAKES = {

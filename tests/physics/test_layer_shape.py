@@ -51,6 +51,7 @@ def test_levels_bands_and_rows_are_those_of_the_layer() -> None:
         ({"ramp_fraction": 0.2}, "steps_grain_steps_across_40"),
         ({"grain_px": 4.0}, "bands_3"),
         ({"inside_bottom_fraction": 1.0}, "rows_11"),
+        ({"clump_log_sd": 0.9, "clump_px": 60.0}, "bands_5"),
     ],
 )
 def test_what_differs_is_seen_beyond_chance(change: dict[str, float], name: str) -> None:

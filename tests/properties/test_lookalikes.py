@@ -27,7 +27,13 @@ from rainsynth.lookalikes import (
     draw_layers,
     draw_look_alike,
 )
-from rainsynth.lookalikes.clipped_noise import NoiseStyle, layer_size, noise_layer_codes, summed_noise_codes
+from rainsynth.lookalikes.clipped_noise import (
+    NoiseStyle,
+    layer_size,
+    noise_layer_codes,
+    smooth_noise,
+    summed_noise_codes,
+)
 from rainsynth.lookalikes.noise import motion_kernel
 from rainsynth.lookalikes.streaks import StreakStyle, laid_onto, layer_codes
 from rainsynth.lookalikes.taken_layers import picture_of_layer, unknown_of
@@ -326,6 +332,22 @@ def test_layers_of_noise_differ_in_size_where_they_are_told_to():
     assert np.log(
         [layer_size({"layer_size_log_sd": 0.5}, np.random.default_rng(seed)) for seed in range(400)]
     ).std() == pytest.approx(0.5, rel=0.1)
+
+
+def test_grains_in_clumps_run_together_here_and_leave_gaps_there_and_cover_as_much():
+    apart_px = {"plain": {}, "clumps": {"clump_log_sd": 0.8, "clump_px": 40.0}}
+    covered, uneven = {}, {}
+    for name, changed in apart_px.items():
+        layers = [noise_layer(seed=seed, **changed) for seed in range(6)]
+        covered[name] = np.mean([np.mean(layer > 0) for layer in layers])
+        uneven[name] = np.mean([ndimage.gaussian_filter(layer, 20).std() / layer.mean() for layer in layers])
+    assert covered["clumps"] == pytest.approx(covered["plain"], rel=0.02)
+    assert uneven["clumps"] > 2 * uneven["plain"]
+    field = smooth_noise((200, 300), 25.0, np.random.default_rng(0))
+    assert field.shape == (200, 300)
+    assert field.mean() == pytest.approx(0, abs=0.3)
+    assert 0.6 < field.std() < 1.1
+    assert np.abs(np.diff(field, axis=0)).max() < 0.4
 
 
 @given(st.floats(0, 255), st.floats(0, 255), st.floats(0, 1))

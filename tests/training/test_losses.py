@@ -101,6 +101,10 @@ def test_ssim_l1_is_the_mixture_of_zhao_et_al_and_minds_a_brightness_that_is_off
     assert evaluate("ssim-l1", brighter, target) > 5 * 0.84 * evaluate("ssim", brighter, target)
 
 
+def test_charbonnier_ssim_is_the_sum_of_both():
+    assert evaluate("charbonnier-ssim") == pytest.approx(evaluate("charbonnier") + 0.3 * evaluate("ssim"), rel=1e-12)
+
+
 @pytest.mark.parametrize("name", PICTURE_LOSSES)
 def test_gradients_are_those_of_finite_differences(name):
     torch.manual_seed(0)

@@ -111,7 +111,7 @@ def config_with(loss, network="mspfn-tiny", **data):
     [
         (
             lambda: LossConfig(name="l7"),
-            "loss must be one of l1, mse, charbonnier, charbonnier-edge, psnr, ssim, ssim-l1, got",
+            "loss must be one of l1, mse, charbonnier, charbonnier-edge, psnr, ssim, ssim-l1, charbonnier-ssim, got",
         ),
         (lambda: LossConfig(no_harm_weight=-1), "loss.no_harm_weight must be between 0"),
         (lambda: config_with("l7"), "loss must be one of"),
