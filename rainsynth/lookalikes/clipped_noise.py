@@ -106,7 +106,7 @@ def noise_layer_codes(
     return style.level_codes * np.clip((seen - threshold) / ramp, 0, 1)
 
 
-def smooth_noise(sides: tuple[int, int], apart: float, rng: np.random.Generator) -> Float[np.ndarray, "h w"]:
+def smooth_noise(sides: tuple[int, ...], apart: float, rng: np.random.Generator) -> Float[np.ndarray, "h w"]:
     """Standard normal numbers at places `apart` from one another, float32, and smooth between them (bicubic)."""
     places = tuple(int(np.ceil(side / apart)) + 1 for side in sides)
     return cv2.resize(rng.standard_normal(places).astype(np.float32), sides[::-1], interpolation=cv2.INTER_CUBIC)
