@@ -49,7 +49,9 @@ def layer_shape(layer_codes: Float[np.ndarray, "h w"], centre_deg: float = 0.0, 
 
     Levels: square roots of percentiles, and logarithms of what is covered above each level. Bands: logarithms of the
     standard deviation between Gaussians of 0, 1, 2, 4, 8, 16 and 32 px. Density: `densities`. Rows: means of twelfths
-    of the height, relative to the whole. The others: `layer_statistics.lines`. Raises InputError for a layer under 64 px.
+    of the height, relative to the whole. The others: `layer_statistics.lines`.
+
+    Raises InputError for a layer under 64 px.
     """
     if min(layer_codes.shape) < SMALLEST_SIDE_PX:
         raise InputError(f"layer_codes must be at least {SMALLEST_SIDE_PX} px each way, got {layer_codes.shape}.")
