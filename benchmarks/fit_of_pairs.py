@@ -21,7 +21,7 @@ import numpy as np
 
 from pipelines.config import load_config
 from pipelines.fit_families import LINE_FINDINGS, layer_findings
-from pipelines.fit_layers import Taking, is_white
+from pipelines.fit_layers import VARIANTS, Taking, is_white
 from pipelines.fit_pictures import Rainy, survey_rainy
 from pipelines.generate_config import GenerateConfig
 from rainsynth.display_blend import WHITE_CODE
@@ -94,9 +94,10 @@ def layers_against_pairs(name: str, pairs: list[Rainy], layers: list[list[np.nda
     print(f"  {name}: {near}, {bias:+.1f} of {mean:.1f} codes")
 
 
-def layers_in(folder: Path, count: int) -> list[list[np.ndarray]]:
-    """The layers of each of so many photographs, by the places that their files' names begin with."""
-    return [[read_photo(path)[..., 0] for path in sorted(folder.glob(f"{place:04d}_*"))] for place in range(count)]
+def layers_in(folder: Path) -> list[list[np.ndarray]]:
+    """The layers of each photograph, VARIANTS of every one."""
+    layers = [read_photo(path)[..., 0] for path in sorted(folder.iterdir())]
+    return [layers[first : first + VARIANTS] for first in range(0, len(layers), VARIANTS)]
 
 
 def main() -> None:
@@ -118,7 +119,7 @@ def main() -> None:
             taking = Taking(network=given.network, blend="additive")
             layers_against_pairs("taken", pairs, [[taking.layer(read_photo(one.path))] for one in pairs])
         if given.layers:
-            layers_against_pairs("layers", pairs, layers_in(given.layers, len(pairs)))
+            layers_against_pairs("layers", pairs, layers_in(given.layers))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ EVEN_REACH = 3**0.5  # what is spread evenly reaches so many standard deviations
 NORMAL_90 = 1.645  # standard deviations that a 90 % interval of a normal error reaches
 UNTOUCHED_SHARE = 0.9  # a number whose mean is no better known than this keeps its range
 DIGITS = 4
-TAKEN_WEIGHT = 1.0  # choice: of streaks taken off, beside fitted rain
 UNDECIDED = 0.1  # choice: a blend nearer than this to halfway between both is hardly told
 MOST_COMBINATIONS = 2
 COMBINATION_SHARE = 0.35  # a combination known to this of what was looked for is told
@@ -88,7 +87,7 @@ def config_text(fit: Fit, command: str, photographs: int, layers: Path | None = 
         "data": {"photographs": "photos"},
         "samples": SAMPLES,
         "seed": fit.setting.seed,
-        "mixture": [part_of_fit(fit), *([{"lines": taken, "weight": TAKEN_WEIGHT}] if layers else [])],
+        "mixture": [part_of_fit(fit), *([{"lines": taken}] if layers else [])],
     }
     build_config(GenerateConfig, values, "the fit")  # what is written can be read
     remarks = [

@@ -23,7 +23,6 @@ from jaxtyping import Bool, Float
 
 from pipelines.fit import Fit
 from pipelines.fit_config import choice_of_fit
-from pipelines.fit_kinds import Kinds
 from pipelines.fit_match import (
     ROUNDS,
     TURNS,
@@ -165,9 +164,7 @@ def rain_at(fit: Fit, place: int) -> Rain:
     assert fit.kinds is not None
     own = [kind for kind, at in enumerate(fit.kinds.places) if at == place]
     if own:
-        places = tuple(fit.kinds.places[kind] for kind in own)
-        kinds = Kinds(ranges=fit.kinds.ranges, places=places, numbers=fit.kinds.numbers[own])
-        fit = replace(fit, kinds=kinds)
+        fit = replace(fit, kinds=replace(fit.kinds, places=(place,) * len(own), numbers=fit.kinds.numbers[own]))
     return choice_of_fit(fit).family
 
 

@@ -76,7 +76,7 @@ def summed_noise_codes(
 
 
 def layer_size(drawn: Mapping[str, Any], rng: np.random.Generator) -> float:
-    """How large a layer is beside the median one, grains and blur alike: log-normal, with `layer_size_log_sd`."""
+    """How large a layer is beside the median one, grains, blur and clumps alike: log-normal, `layer_size_log_sd`."""
     log_sd = drawn.get("layer_size_log_sd", 0)
     return float(np.exp(log_sd * rng.standard_normal())) if log_sd > 0 else 1.0
 
