@@ -1,6 +1,7 @@
 """What a fit of a set's rainy pictures should find: the same measures of its pairs, in the windows the fit looks at.
 
     python benchmarks/fit_of_pairs.py PAIRS [PAIRS ...] [--fitted FITTED.yaml] [--network WEIGHTS] [--layers LAYERS]
+        [--over PHOTOGRAPHS]
 
 PAIRS holds `input/` and `target/`, pictures of equal names, in which grey streaks were added to display codes, as in
 Rain100L and Rain100H. Means are those of logarithms, and so is the factor by which pictures differ. Windows are those
@@ -9,7 +10,9 @@ of seed 0. What `rainsynth fit PAIRS/input` says beside it is its peer.
 `--fitted`: how near the kinds of each photograph in that config draw its own rain: by how much their measures are off,
 root mean square of logarithms. `--network`: how near the streaks that these weights take off are to the true ones, over
 pixels that are not white in the rain. `--layers`: the same of the layers that `rainsynth fit --layers` wrote, in which
-what is missed lies beside them, but not where it is missed.
+what is missed lies beside them, but not where it is missed. `--over`, with `--network`: how well these weights derain
+dry photographs in the true layers, and in those of `--layers`, which should be as hard; a photograph of each pair, the
+same for both. Where the rain is white, and 5 px about, nobody knows the true layer, and nothing is measured.
 """
 
 from __future__ import annotations
@@ -17,21 +20,27 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import cv2
 import numpy as np
 
+from mspfn import derain, load_weights
 from pipelines.config import load_config
 from pipelines.fit_families import LINE_FINDINGS, layer_findings
 from pipelines.fit_layers import VARIANTS, Taking, is_white
-from pipelines.fit_pictures import Rainy, survey_rainy
+from pipelines.fit_pictures import Rainy, clean_like, survey_rainy
 from pipelines.generate_config import GenerateConfig
 from rainsynth.display_blend import WHITE_CODE
 from rainsynth.lookalikes import LineRain
 from rainsynth.lookalikes.layers import RECIPES
 from rainsynth.lookalikes.line_rain import STREAKS, TAKEN
 from rainsynth.measure import grey_layer
-from rainsynth.pictures import read_photo
+from rainsynth.metrics import psnr_y, ssim_y
+from rainsynth.pictures import list_photos, read_photo
+from rainsynth.seeding import MIXTURE_STREAM, sample_rng
 
 DRAWS = 2  # layers of each kind
+MARGIN_PX = 5  # about white pixels; a window of SSIM reaches as far
+LEAST_KNOWN = 0.3  # of a picture; of the others too little can be measured
 
 
 def true_layer(rainy: Rainy) -> np.ndarray:
@@ -94,6 +103,33 @@ def layers_against_pairs(name: str, pairs: list[Rainy], layers: list[list[np.nda
     print(f"  {name}: {near}, {bias:+.1f} of {mean:.1f} codes")
 
 
+def layers_over(
+    name: str, pairs: list[Rainy], layers: list[list[np.ndarray]], network: str, dry: tuple[Path, ...]
+) -> None:
+    """PSNR-Y, SSIM-Y and brightness of derained photographs against dry ones in each pair's layers, means over all."""
+    rows, weights = [], load_weights(network)
+    for place, (rainy, over) in enumerate(zip(pairs, layers, strict=True)):
+        white, true = is_white(read_photo(rainy.path)), true_layer(rainy)
+        known = ~dilated(white)
+        if known.mean() < LEAST_KNOWN:
+            continue
+        clean = clean_like(rainy, dry, sample_rng(0, place, MIXTURE_STREAM))
+        for layer in over:
+            codes = np.rint(np.where(white, true, layer))
+            added = np.clip(clean + codes[..., None], 0, WHITE_CODE).astype(np.uint8)
+            derained = np.where(known[..., None], derain(added, weights), clean)
+            bias = (derained[known].astype(np.float64) - clean[known]).mean()
+            rows.append([psnr_y(derained, clean, known), ssim_y(derained, clean), bias])
+    psnr_db, ssim, bias = np.mean(rows, axis=0)
+    print(f"  {name} over photographs: {psnr_db:.2f} dB, {ssim:.4f}, {bias:+.2f} codes, {len(rows)} pictures")
+
+
+def dilated(mask: np.ndarray) -> np.ndarray:
+    """The places within MARGIN_PX of a mask, along rows and columns."""
+    sides = 2 * MARGIN_PX + 1
+    return cv2.dilate(mask.astype(np.uint8), np.ones((sides, sides), np.uint8)) > 0
+
+
 def layers_in(folder: Path) -> list[list[np.ndarray]]:
     """The layers of each photograph, VARIANTS of every one."""
     layers = [read_photo(path)[..., 0] for path in sorted(folder.iterdir())]
@@ -107,6 +143,7 @@ def main() -> None:
     parser.add_argument("--fitted", type=Path)
     parser.add_argument("--network")
     parser.add_argument("--layers", type=Path)
+    parser.add_argument("--over", type=Path)
     given = parser.parse_args()
     for folder in given.pairs:
         pairs = survey_rainy(folder / "input", seed=0)
@@ -120,6 +157,11 @@ def main() -> None:
             layers_against_pairs("taken", pairs, [[taking.layer(read_photo(one.path))] for one in pairs])
         if given.layers:
             layers_against_pairs("layers", pairs, layers_in(given.layers))
+        if given.network and given.over:
+            dry = tuple(list_photos(given.over))
+            layers_over("true layers", pairs, [[true_layer(rainy)] for rainy in pairs], given.network, dry)
+            if given.layers:
+                layers_over("layers", pairs, layers_in(given.layers), given.network, dry)
 
 
 if __name__ == "__main__":
