@@ -55,7 +55,7 @@ class Effort:
 
 
 WHOLE_EFFORT = Effort(pictures=200, library=3000, near=1500)
-QUICK_EFFORT = Effort(pictures=60, library=1000, near=400)
+QUICK_EFFORT = Effort(pictures=60, library=2000, near=1000)
 
 
 def matched_search(search: Search, whole: dict[str, Number]) -> Search:
