@@ -12,7 +12,7 @@ root mean square of logarithms. `--network`: how near the streaks that these wei
 pixels that are not white in the rain. `--layers`: the same of the layers that `rainsynth fit --layers` wrote, in which
 what is missed lies beside them, but not where it is missed. `--over`, with `--network`: how well these weights derain
 dry photographs in the true layers, and in those of `--layers`, which should be as hard; a photograph of each pair, the
-same for both. Where the rain is white, and 5 px about, nobody knows the true layer, and nothing is measured.
+same for both. Where the rain is white, and 5 px about, nobody knows the true layer, and no pixel and no window counts.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from mspfn import derain, load_weights
 from pipelines.config import load_config
+from pipelines.evaluation.pairs import grown
+from pipelines.evaluation.real_rain import similarity_within
 from pipelines.fit_families import LINE_FINDINGS, layer_findings
 from pipelines.fit_layers import VARIANTS, Taking, is_white
 from pipelines.fit_pictures import Rainy, clean_like, survey_rainy
@@ -34,12 +35,11 @@ from rainsynth.lookalikes import LineRain
 from rainsynth.lookalikes.layers import RECIPES
 from rainsynth.lookalikes.line_rain import STREAKS, TAKEN
 from rainsynth.measure import grey_layer
-from rainsynth.metrics import psnr_y, ssim_y
+from rainsynth.metrics import SSIM_WINDOW_PX, psnr_y
 from rainsynth.pictures import list_photos, read_photo
 from rainsynth.seeding import MIXTURE_STREAM, sample_rng
 
 DRAWS = 2  # layers of each kind
-MARGIN_PX = 5  # about white pixels; a window of SSIM reaches as far
 LEAST_KNOWN = 0.3  # of a picture; of the others too little can be measured
 
 
@@ -110,24 +110,18 @@ def layers_over(
     rows, weights = [], load_weights(network)
     for place, (rainy, over) in enumerate(zip(pairs, layers, strict=True)):
         white, true = is_white(read_photo(rainy.path)), true_layer(rainy)
-        known = ~dilated(white)
+        known = ~grown(white, SSIM_WINDOW_PX)
         if known.mean() < LEAST_KNOWN:
             continue
         clean = clean_like(rainy, dry, sample_rng(0, place, MIXTURE_STREAM))
         for layer in over:
             codes = np.rint(np.where(white, true, layer))
             added = np.clip(clean + codes[..., None], 0, WHITE_CODE).astype(np.uint8)
-            derained = np.where(known[..., None], derain(added, weights), clean)
+            derained = derain(added, weights)
             bias = (derained[known].astype(np.float64) - clean[known]).mean()
-            rows.append([psnr_y(derained, clean, known), ssim_y(derained, clean), bias])
+            rows.append([psnr_y(derained, clean, known), similarity_within(derained, clean, known), bias])
     psnr_db, ssim, bias = np.mean(rows, axis=0)
     print(f"  {name} over photographs: {psnr_db:.2f} dB, {ssim:.4f}, {bias:+.2f} codes, {len(rows)} pictures")
-
-
-def dilated(mask: np.ndarray) -> np.ndarray:
-    """The places within MARGIN_PX of a mask, along rows and columns."""
-    sides = 2 * MARGIN_PX + 1
-    return cv2.dilate(mask.astype(np.uint8), np.ones((sides, sides), np.uint8)) > 0
 
 
 def layers_in(folder: Path) -> list[list[np.ndarray]]:
@@ -145,6 +139,8 @@ def main() -> None:
     parser.add_argument("--layers", type=Path)
     parser.add_argument("--over", type=Path)
     given = parser.parse_args()
+    if given.over and not given.network:
+        parser.error("--over must go with --network WEIGHTS, got none.")
     for folder in given.pairs:
         pairs = survey_rainy(folder / "input", seed=0)
         print(f"{folder.name}, {len(pairs)} pairs")
@@ -157,7 +153,7 @@ def main() -> None:
             layers_against_pairs("taken", pairs, [[taking.layer(read_photo(one.path))] for one in pairs])
         if given.layers:
             layers_against_pairs("layers", pairs, layers_in(given.layers))
-        if given.network and given.over:
+        if given.over:
             dry = tuple(list_photos(given.over))
             layers_over("true layers", pairs, [[true_layer(rainy)] for rainy in pairs], given.network, dry)
             if given.layers:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pipelines.evaluation.pairs import Mask, Picture, differs
+from pipelines.evaluation.pairs import Mask, Picture, differs, grown
 from rainsynth.metrics import LUMA_WEIGHTS
 
 RAIN_GROWN_PX = 2  # choice: a network that blurs a streak's edge is not blamed for it outside
@@ -60,9 +60,7 @@ class Outside:
 
 def outside_rain(rainy_srgb8: Picture, target_srgb8: Picture) -> Mask:
     """Pixels around which, for 2 px, no channel of the rainy picture is more than 3 codes off its target's."""
-    side_px = 2 * RAIN_GROWN_PX + 1
-    rain = differs(rainy_srgb8, target_srgb8).astype(np.uint8)
-    return cv2.dilate(rain, np.ones((side_px, side_px), np.uint8)) == 0
+    return ~grown(differs(rainy_srgb8, target_srgb8), 2 * RAIN_GROWN_PX + 1)
 
 
 def change_codes(derained_srgb8: Picture, rainy_srgb8: Picture, mask: Mask) -> float:

@@ -174,6 +174,11 @@ def differs(one_srgb8: Picture, other_srgb8: Picture, codes: int = VISIBLE_CODES
     return cv2.max(cv2.max(red, green), blue) > codes
 
 
+def grown(mask: Mask, side_px: int) -> Mask:
+    """Pixels about which a square of so many px a side, an odd number, holds any pixel of a mask."""
+    return cv2.dilate(mask.view(np.uint8), np.ones((side_px, side_px), np.uint8)) > 0
+
+
 def _aliases(folder: Path, rainy: Path, name: str) -> tuple[str, ...]:
     """The rainy picture's path, the same below its first folder (input/...), its file name, and the pair's name."""
     inside = rainy.relative_to(folder).with_suffix("")

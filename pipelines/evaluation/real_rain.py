@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from pipelines.evaluation.figures import Judge, Row
-from pipelines.evaluation.pairs import Mask, Photograph, Picture
+from pipelines.evaluation.pairs import Mask, Photograph, Picture, grown
 from rainsynth.checks import InputError
 from rainsynth.measure.directions import ANGLES_DEG, direction_profile, main_direction_deg
 from rainsynth.measure.streak_shape import autocorrelation
@@ -66,7 +66,7 @@ def judge_photograph(photograph: Photograph, *, masks: bool = True) -> Judge:
     streaks = Streaks.of(photo)
     region = streaks.mask if masks else np.ones(photo.shape[:2], dtype=np.bool_)
     before = streak_energy(photo, streaks.direction_deg, region, aside=masks)
-    rest = ~_grown(streaks.mask, SSIM_WINDOW_PX) if masks else ~np.zeros(photo.shape[:2], dtype=np.bool_)
+    rest = ~grown(streaks.mask, SSIM_WINDOW_PX) if masks else ~np.zeros(photo.shape[:2], dtype=np.bool_)
     measurable = before > 0 and streaks.mask.mean() >= LEAST_SHARE
 
     def judge(derained: Picture) -> Row:
@@ -155,7 +155,3 @@ def _ridge(direction_deg: float) -> Float[np.ndarray, "size size"]:
     along, across = (x * sine + y * cosine) / ALONG_PX, (x * cosine - y * sine) / ACROSS_PX
     weights = np.exp(-(along**2 + across**2) / 2) * (1 - across**2)
     return weights - weights.mean()
-
-
-def _grown(mask: Mask, side_px: int) -> Mask:
-    return cv2.dilate(mask.view(np.uint8), np.ones((side_px, side_px), np.uint8)) > 0

@@ -38,7 +38,7 @@ def fit(
     layers: Annotated[
         Path | None, typer.Option(help="Folder to write their streaks to; half of the config's rain is theirs.")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="A rough fit in a quarter of the time.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A rough fit in a quarter of the time, layers apart.")] = False,
     workers: Annotated[int | None, typer.Option(help="Processes; one a processor unless given.")] = None,
     seed: Seed = 0,
 ) -> None:
