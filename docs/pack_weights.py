@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 from training_results import history_of
 
@@ -29,7 +28,6 @@ def main() -> None:
     name, _, folder = options.run.partition("=")
     run, card = Path(folder), options.card.read_text()
     *before, last = history_of(run)
-    before = before_packed(name, last) or before
     about = about_weights(run / "weights.pt")["about"] | last | {"runs_before": before, "card": card}
     BUNDLED_WEIGHTS.mkdir(exist_ok=True)
     path = BUNDLED_WEIGHTS / f"{name}.pt"
@@ -37,14 +35,6 @@ def main() -> None:
     write_whole(path.with_suffix(".md"), card.encode())
     print(json.dumps(about["config"], indent=1))
     print(f"wrote {path}, {path.stat().st_size / 1e6:.2f} MB")
-
-
-def before_packed(name: str, run: dict[str, Any]) -> list[dict[str, Any]]:
-    """Runs before one that is packed again, with another card: it may have gone on from an older file of its name."""
-    if not (BUNDLED_WEIGHTS / f"{name}.pt").is_file():
-        return []
-    about = about_weights(name)["about"]
-    return about["runs_before"] if all(about[key] == run[key] for key in run) else []
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from evaluation_table import SETS, bundled_pairs
 
 from mspfn.bare_step import BareSteps
 from mspfn.checkpoint import about_weights
-from mspfn.run_folder import CONFIG_NAME
+from mspfn.run_folder import CONFIG_NAME, START_NAME
 from mspfn.train_config import TrainConfig
 from mspfn.training_loss import Batch
 from pipelines.config import load_config
@@ -68,7 +68,8 @@ def before(weights: str | None, run: Path) -> list[dict[str, Any]]:
     folder = (run.parent / weights).parent  # configs keep the last two names of the file's path
     if "/" in weights:
         return history_of(folder) if (folder / CONFIG_NAME).is_file() else []
-    about = about_weights(weights)["about"]
+    noted = run / START_NAME  # the file of that name may have been replaced since; older runs did not note it
+    about = json.loads(noted.read_text()) if noted.is_file() else about_weights(weights)["about"]
     return [*about["runs_before"], {name: about[name] for name in ("config", "cost")}]
 
 

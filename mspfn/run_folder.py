@@ -1,6 +1,7 @@
 """The folder of a training run: its config, log, checkpoints and weights, and when one may be written to.
 
 config.json   log.jsonl   checkpoints/step-00001000.pt ...   best.pt   weights.pt   accepted.pt (with a guard)
+start.json    of a run that goes on from weights: what these said of themselves when it began
 """
 
 from __future__ import annotations
@@ -16,19 +17,29 @@ from mspfn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, save_
 from rainsynth.checks import InputError
 
 CONFIG_NAME = "config.json"
+START_NAME = "start.json"  # `about` of start weights, whose file may be replaced, by this very run's, before it is read
 
 
 class RunFolder:
     """A folder that holds one training run with one config.
 
     A folder that is not empty is refused unless `resume` is set and it holds a run with the same config.
-    With `resume`, an absent or empty folder is a fresh start.
+    With `resume`, an absent or empty folder is a fresh start. `start` is what the weights that it goes on from say of
+    themselves, if it does; the first record of it stays.
 
     Of several processes that train together, those that are not the first only read (`writes` False), and the first
     has been here before them.
     """
 
-    def __init__(self, path: Path | str, config: dict[str, Any], *, resume: bool, writes: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        config: dict[str, Any],
+        *,
+        resume: bool,
+        writes: bool = True,
+        start: dict[str, Any] | None = None,
+    ) -> None:
         self.path = Path(path)
         self.checkpoints, self.log_path = self.path / "checkpoints", self.path / "log.jsonl"
         self.weights, self.best_weights = self.path / "weights.pt", self.path / "best.pt"
@@ -39,6 +50,8 @@ class RunFolder:
         self._check(resume)
         self.path.mkdir(parents=True, exist_ok=True)
         write_whole(self.path / CONFIG_NAME, (json.dumps(config, indent=2) + "\n").encode())
+        if start is not None and not (self.path / START_NAME).is_file():
+            write_whole(self.path / START_NAME, (json.dumps(start, indent=2) + "\n").encode())
         self.checkpoints.mkdir(exist_ok=True)
         self._remove_old_checkpoints()  # which a run that was killed right after saving did not
 

@@ -430,6 +430,16 @@ def test_a_run_goes_on_after_its_start_weights_have_moved(tmp_path):
     assert recorded["network"]["start_weights"] == "first/weights.pt"
 
 
+def test_a_run_keeps_what_its_start_weights_said_when_it_began(tmp_path):
+    first = TrainingState(tiny_config(), torch.device("cpu")).average
+    save_weights(tmp_path / "first.pt", first, about={"card": "as they were"})
+    config = replace(tiny_config(), network=replace(TINY, start_weights=str(tmp_path / "first.pt")))
+    train_until_killed(config, tmp_path / "run", 1)
+    save_weights(tmp_path / "first.pt", first, about={"card": "as they are now"})
+    train(config, tmp_path / "run", resume=True)
+    assert json.loads((tmp_path / "run" / "start.json").read_text()) == {"card": "as they were"}
+
+
 def test_records_name_folders_of_layers_by_their_last_name():
     parts = (PresetChoice(lines=LineRain(streaks="taken", layers="/some/where/layers")), PresetChoice(preset="heavy"))
     data = DataConfig(photographs="/some/where/photos", presets=parts)
