@@ -13,33 +13,24 @@ from typing import Any
 
 from torch import nn
 
-from mspfn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, save_weights, write_whole
+from mspfn.checkpoint import Checkpoint, about_weights, load_checkpoint, save_checkpoint, save_weights, write_whole
 from rainsynth.checks import InputError
 
 CONFIG_NAME = "config.json"
-START_NAME = "start.json"  # `about` of start weights, whose file may be replaced, by this very run's, before it is read
+START_NAME = "start.json"
 
 
 class RunFolder:
     """A folder that holds one training run with one config.
 
     A folder that is not empty is refused unless `resume` is set and it holds a run with the same config.
-    With `resume`, an absent or empty folder is a fresh start. `start` is what the weights that it goes on from say of
-    themselves, if it does; the first record of it stays.
+    With `resume`, an absent or empty folder is a fresh start.
 
     Of several processes that train together, those that are not the first only read (`writes` False), and the first
     has been here before them.
     """
 
-    def __init__(
-        self,
-        path: Path | str,
-        config: dict[str, Any],
-        *,
-        resume: bool,
-        writes: bool = True,
-        start: dict[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, path: Path | str, config: dict[str, Any], *, resume: bool, writes: bool = True) -> None:
         self.path = Path(path)
         self.checkpoints, self.log_path = self.path / "checkpoints", self.path / "log.jsonl"
         self.weights, self.best_weights = self.path / "weights.pt", self.path / "best.pt"
@@ -50,10 +41,17 @@ class RunFolder:
         self._check(resume)
         self.path.mkdir(parents=True, exist_ok=True)
         write_whole(self.path / CONFIG_NAME, (json.dumps(config, indent=2) + "\n").encode())
-        if start is not None and not (self.path / START_NAME).is_file():
-            write_whole(self.path / START_NAME, (json.dumps(start, indent=2) + "\n").encode())
         self.checkpoints.mkdir(exist_ok=True)
         self._remove_old_checkpoints()  # which a run that was killed right after saving did not
+
+    def note_start(self, weights: str | None) -> None:
+        """Keep what the weights that a run goes on from, if any, say of themselves: their file may be replaced later.
+
+        What was noted when the run began stays.
+        """
+        path = self.path / START_NAME
+        if self.writes and weights is not None and not path.is_file():
+            write_whole(path, (json.dumps(about_weights(weights)["about"], indent=2) + "\n").encode())
 
     def latest_checkpoint(self) -> Checkpoint | None:
         """The newest checkpoint, or None before the first."""

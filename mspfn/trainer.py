@@ -17,7 +17,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from mspfn.checkpoint import about_weights, load_weights
+from mspfn.checkpoint import load_weights
 from mspfn.curriculum_config import CurriculumConfig
 from mspfn.dataset import Prefetcher, RenderedPairs, TrainingPairs
 from mspfn.difficulty import graded_samples
@@ -75,9 +75,8 @@ def train(
         pairs, validation = training_pairs(config, group), validation_set(config)
         state, feedback = TrainingState(config, group.device), Feedback(pairs)
         objective = Objective(config, state, feedback, group.device)
-        start_weights = config.network.start_weights
-        start = about_weights(start_weights)["about"] if start_weights is not None else None
-        run = RunFolder(out_dir, config.recorded(), resume=resume, writes=group.is_first, start=start)
+        run = RunFolder(out_dir, config.recorded(), resume=resume, writes=group.is_first)
+        run.note_start(config.network.start_weights)
         log_bytes = go_on(state, pairs, run, group)
         measure_start(validation, state, run, group)
 
