@@ -17,6 +17,9 @@ LIVE_GATES = (0, 1, 3)  # of (input, new, forget, output): at the first step the
 FORGET_BIAS = 1.0  # added to the forget gate before its sigmoid, as in the authors' cell: an untrained cell remembers
 START_SLOPE = 0.1  # of every PReLU. The authors start at 0: there a mean absolute error on light rain can turn all
 # channels of the last layers off for good, which leaves the picture as it was (seen with 16 channels after 400 steps).
+# A strided convolution in bfloat16 that makes a single column, or whose gradient is one, is wrong on processors with
+# AMX, not even finite (oneDNN of PyTorch 2.13, from 5 rows on): zeros are put beside it, what they bring is cut off.
+SPARE_COLUMN, SPARE_COLUMNS = (0, 1), (0, 2)  # behind a strided convolution, and before one
 GATE_GROUP_CHANNELS = 64  # hidden channels whose gates are held in memory at once
 
 
@@ -58,7 +61,10 @@ class Downscale(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         # SAME, stride 2: an even size gets one zero after its end, an odd size one zero on either side.
         odd_rows, odd_columns = x.shape[-2] % 2, x.shape[-1] % 2
-        return self.activation(self.conv(F.pad(x, (odd_columns, 1, odd_rows, 1))))
+        padded = F.pad(x, (odd_columns, 1, odd_rows, 1))
+        if x.shape[-1] > 2:
+            return self.activation(self.conv(padded))
+        return self.activation(self.conv(F.pad(padded, SPARE_COLUMNS))[..., :1])
 
 
 class Upscale(nn.Module):
@@ -75,7 +81,8 @@ class Upscale(nn.Module):
     def forward(self, x: Tensor, size: tuple[int, int] | None = None) -> Tensor:
         height, width = size or (2 * x.shape[-2], 2 * x.shape[-1])
         top, left = height % 2, width % 2  # the zero that Downscale put before an odd size is cut off again
-        full = self.conv(x)  # (N, Cout, 2 h + 1, 2 w + 1)
+        seen = x if x.shape[-1] > 1 else F.pad(x, SPARE_COLUMN)
+        full = self.conv(seen)  # (N, Cout, 2 h + 1, 2 w + 1), or two columns more
         return self.activation(full[..., top : top + height, left : left + width])
 
 

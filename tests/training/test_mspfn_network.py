@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mspfn.networks import MSPFN, NETWORKS, SIZES, MSPFNConfig, build_network
-from mspfn.networks.blocks import live_bias, live_kernel
+from mspfn.networks.blocks import Downscale, Upscale, live_bias, live_kernel
 from mspfn.networks.mspfn import pad_by_reflection
 from mspfn.networks.tensorflow_weights import all_entries, mspfn_from_tensorflow
 from rainsynth.checks import InputError
@@ -193,3 +193,28 @@ def test_config_read_from_a_list_equals_the_one_it_was_written_from():
     read = {**dataclasses.asdict(config), "attention_units": list(config.attention_units)}
     assert MSPFNConfig(**read) == config
     assert set(NETWORKS) >= {"mspfn", *(f"mspfn-{size}" for size in SIZES)}
+
+
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_narrow_features_are_scaled_as_a_plain_convolution_does_and_in_bfloat16_nearly(width):
+    # In bfloat16 a processor's library may compute a single column wrongly: finite numbers are not enough.
+    torch.manual_seed(0)
+    down, up = Downscale(16), Upscale(16, 16)
+    rows = torch.rand(1, 16, 13, width)
+    expected_down = torch.nn.functional.conv2d(
+        torch.nn.functional.pad(rows, (width % 2, 1, 1, 1)), down.conv.weight, stride=2
+    )
+    expected_up = torch.nn.functional.conv_transpose2d(rows, up.conv.weight, stride=2)[..., :26, : 2 * width]
+    for scale, expected in ((down, expected_down), (up, expected_up)):
+        plain = rows.clone().requires_grad_()
+        scale.activation = torch.nn.Identity()  # a slope changes where a sign does
+        scaled = scale(plain)
+        torch.testing.assert_close(scaled, expected, rtol=1e-5, atol=1e-6)
+        scaled.sum().backward()
+        for _ in range(20):
+            coarse = rows.clone().requires_grad_()
+            with torch.autocast("cpu", torch.bfloat16):
+                nearly = scale(coarse)
+            nearly.float().sum().backward()
+            torch.testing.assert_close(nearly.float(), scaled, rtol=0.05, atol=0.02)
+            torch.testing.assert_close(coarse.grad, plain.grad, rtol=0.05, atol=0.05)
