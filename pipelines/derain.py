@@ -44,6 +44,7 @@ def load_derainer(
     overlap_px: int = 32,
     mirrored: bool = False,
     ensemble: bool = False,
+    shifted: bool = False,
     local_mean_px: int | None = None,
 ) -> Derainer:
     """The network of a file of weights, on a device, with the options of `mspfn.inference.derain_batch`."""
@@ -62,6 +63,7 @@ def load_derainer(
         "overlap_px": overlap_px,
         "mirrored": mirrored,
         "ensemble": ensemble,
+        "shifted": shifted,
         "local_mean_px": local_mean_px,
     }
 

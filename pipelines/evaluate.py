@@ -20,7 +20,7 @@ from pipelines.evaluation.ahead import usable_cores
 from pipelines.evaluation.figures import DEFAULT_METRICS, RAINY, Row, judge_pair
 from pipelines.evaluation.files import as_json, write_figures, write_rows
 from pipelines.evaluation.measure import Keep, clean_psnr_db, measure
-from pipelines.evaluation.methods import Method, check_names, networks, results
+from pipelines.evaluation.methods import VIEWS, Method, check_names, networks, results
 from pipelines.evaluation.pairs import Pair, Picture, Pictures, find_pairs, find_photographs
 from pipelines.evaluation.real_rain import judge_photograph
 from pipelines.evaluation.report import Section, new_report
@@ -39,6 +39,7 @@ from pipelines.evaluation.summary import (
 from pipelines.progress import progress
 
 __all__ = [
+    "VIEWS",
     "Outcome",
     "Pair",
     "compare",

@@ -12,6 +12,7 @@ from pipelines.evaluation.pairs import Picture, Pictures
 from pipelines.pair_layouts import list_pictures
 from rainsynth.checks import InputError
 
+VIEWS = ("mirrored", "shifted")  # options of derain that methods of their own may have
 RUN_WEIGHTS = "weights"  # name of the file that a training run writes: its folder tells more
 
 
@@ -32,10 +33,10 @@ class Named:
     path: str
 
 
-def networks(given: Sequence[str], mirrored: bool = False) -> list[Method]:
+def networks(given: Sequence[str], views: Sequence[str] = ()) -> list[Method]:
     """A method for each file of weights, bundled name, or NAME=FILE; PyTorch is loaded for these alone.
 
-    With `mirrored` another for each: the mean with what comes of the mirrored picture.
+    With `views`, of VIEWS, another for each: the mean over these, as `mspfn.inference.derain` has it.
     """
     if not given:
         return []
@@ -45,8 +46,14 @@ def networks(given: Sequence[str], mirrored: bool = False) -> list[Method]:
     def methods(one: Named) -> list[Method]:
         network = load_weights(one.path)
         plain = Method(name=one.name, restore=lambda rainy: derain(rainy, network))
-        both = Method(name=f"{one.name}, mirrored", restore=lambda rainy: derain(rainy, network, mirrored=True))
-        return [plain, both] if mirrored else [plain]
+        if not views:
+            return [plain]
+        mirrored, shifted = (view in views for view in VIEWS)
+        seen = Method(
+            name=f"{one.name}, {' and '.join(views)}",
+            restore=lambda rainy: derain(rainy, network, mirrored=mirrored, shifted=shifted),
+        )
+        return [plain, seen]
 
     return [method for text in given for method in methods(weights_named(text))]
 

@@ -33,6 +33,9 @@ def evaluate(
     mirrored: Annotated[
         bool, typer.Option("--mirrored", help="Every network as `derain --mirrored` as well, as a method of its own.")
     ] = False,
+    shifted: Annotated[
+        bool, typer.Option("--shifted", help="Likewise as `derain --shifted`; with --mirrored as both at once.")
+    ] = False,
     target: Annotated[str, typer.Option(help="For shards: clean (all rain gone) or veiled (streaks gone).")] = "clean",
     metric: Annotated[
         list[str] | None, typer.Option(help="Beside psnr_y and ssim_y, such as ms_ssim_y; repeatable.")
@@ -51,16 +54,17 @@ def evaluate(
     given = [name for name, value in asked.items() if value is not None]
     if len(given) != 1:
         raise InputError(f"evaluate must have one of {', '.join(asked)}, got {' and '.join(given) or 'none'}.")
+    views = [name for name, wanted in zip(run.VIEWS, (mirrored, shifted), strict=True) if wanted]
     if downstream:
         if results or csv_file or report:
             raise InputError("--downstream is for --weights and --json alone: the pictures are its own.")
-        _downstream(weights or [], mirrored, json_file)
+        _downstream(weights or [], views, json_file)
         return
     metrics = chosen_metrics(metric)
     pictures = run.find_pairs(pairs, target, set_name) if pairs else run.find_photographs(photographs)  # type: ignore[arg-type]
     for line in pictures.remarks:
         console.print(f"warning: {line}", markup=False)
-    methods = [*run.networks(weights or [], mirrored), *run.results(results or [], pictures)]
+    methods = [*run.networks(weights or [], views), *run.results(results or [], pictures)]
     title = f"Evaluation on {(pairs or photographs).absolute().name}"  # type: ignore[union-attr]
     outcome = run.compare(pictures, methods, metrics=metrics, masks=mask, threads=threads, report=report, title=title)
     for line in outcome.remarks[len(pictures.remarks) :]:
@@ -77,11 +81,11 @@ def evaluate(
         console.print(f"wrote {report / 'report.html'}")
 
 
-def _downstream(weights: list[str], mirrored: bool, json_file: Path | None) -> None:
+def _downstream(weights: list[str], views: list[str], json_file: Path | None) -> None:
     from pipelines import evaluate as run
     from pipelines.evaluation.downstream import downstream, downstream_table
 
-    figures = downstream(run.networks(weights, mirrored))
+    figures = downstream(run.networks(weights, views))
     show_table(downstream_table(figures), "stereo, feature matches and reading")
     if figures["reading_skipped"]:
         console.print("reading was skipped: it needs the program tesseract, and pip install 'rainsynth[ocr]'")

@@ -51,6 +51,10 @@ def derain(
     ensemble: Annotated[
         bool, typer.Option("--ensemble", help="Mean over eight flips and turns, of networks trained with turns.")
     ] = False,
+    shifted: Annotated[
+        bool,
+        typer.Option("--shifted", help="Mean over shifts by a pixel, in four times the time; goes with the others."),
+    ] = False,
     local_mean_px: Annotated[int | None, typer.Option(help="Window of the channel attention's means.")] = None,
     batch: Annotated[int | None, typer.Option(help="Frames or equal pictures at once; 1, on a GPU 8.")] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Write side-by-sides to OUTPUT_compare too.")] = False,
@@ -79,6 +83,7 @@ def derain(
         overlap_px=overlap_px,
         mirrored=mirrored,
         ensemble=ensemble,
+        shifted=shifted,
         local_mean_px=local_mean_px,
     )
     if camera is not None:

@@ -245,15 +245,16 @@ def test_results_go_by_the_name_of_the_rainy_picture_or_of_the_pair(tmp_path: Pa
     assert [path.name for path in result_files(tmp_path / "full", pairs)] == ["rain-1.jpg", "rain-2.jpg"]
 
 
-def test_networks_are_measured_mirrored_beside_plain(tmp_path: Path) -> None:
+@pytest.mark.parametrize("views", [("mirrored",), ("shifted",), ("mirrored", "shifted")], ids=" and ".join)
+def test_networks_are_measured_over_views_beside_plain(tmp_path: Path, views: tuple[str, ...]) -> None:
     network = build_network("mspfn-demo", fine_fusion_units=1, channels=8, zero_output=False)
     save_weights(tmp_path / "weights.pt", network)
-    plain, mirrored = networks([f"net={tmp_path / 'weights.pt'}"], mirrored=True)
-    assert (plain.name, mirrored.name) == ("net", "net, mirrored")
+    plain, seen = networks([f"net={tmp_path / 'weights.pt'}"], views)
+    assert (plain.name, seen.name) == ("net", f"net, {' and '.join(views)}")
     assert plain.restore is not None
-    assert mirrored.restore is not None
+    assert seen.restore is not None
     rainy = rainy_picture(clean_picture(0))
-    np.testing.assert_array_equal(mirrored.restore(rainy), derain(rainy, network, mirrored=True))
+    np.testing.assert_array_equal(seen.restore(rainy), derain(rainy, network, **dict.fromkeys(views, True)))
     np.testing.assert_array_equal(plain.restore(rainy), derain(rainy, network))
 
 

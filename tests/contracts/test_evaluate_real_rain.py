@@ -136,7 +136,7 @@ def test_downstream_tells_clean_rainy_and_networks(tmp_path: Path, run: Run, mon
     monkeypatch.setattr(tasks, "matches", lambda states: three(states, ("orb_inliers", "sift_inliers")))
     monkeypatch.setattr(tasks, "can_read", lambda: False)
     method = Method(name="net", restore=lambda rainy: rainy)
-    monkeypatch.setattr("pipelines.evaluate.networks", lambda given, mirrored: [method])
+    monkeypatch.setattr("pipelines.evaluate.networks", lambda given, views: [method])
     code, told, _ = run("evaluate", "--downstream", "--weights", "net.pt", "--json", tmp_path / "f.json")
     assert code == 0
     assert "reading was skipped" in told

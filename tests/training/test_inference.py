@@ -183,6 +183,25 @@ def test_mirrored_is_the_mean_with_the_mirror_image_turned_back(network, tile_px
     assert not np.array_equal(both, plain)
 
 
+@pytest.mark.usefixtures("float32")
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_shifted_is_the_mean_over_moves_by_a_pixel_moved_back(network, mirrored):
+    picture = photo(21, 30, np.uint16)
+    network.eval()
+    total, views = np.zeros(picture.shape), 8 if mirrored else 4
+    for down, right in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        moved = picture[[0] * down + list(range(21))][:, [0] * right + list(range(30))]  # what leads is seen twice
+        for turned in (moved, moved[:, ::-1]) if mirrored else (moved,):
+            rainy = torch.tensor(turned / 65535, dtype=torch.float32).permute(2, 0, 1)[None]
+            with torch.no_grad():
+                made = network(rainy)[0].permute(1, 2, 0).numpy()
+            total += (made if turned is moved else made[:, ::-1])[down:, right:]
+    derained = derain(picture, network, mirrored=mirrored, shifted=True)
+    # Half a code of rounding and a few float32 roundings on 65535 codes.
+    assert np.abs(derained - 65535 * (total / views).clip(0, 1)).max() <= 0.6
+    assert not np.array_equal(derained, derain(picture, network, mirrored=mirrored))
+
+
 def test_eight_ways_see_every_direction_twice():
     # One bright pixel moves to its four neighbours, each reached from two of the eight views.
     picture = np.zeros((5, 7, 3), np.uint8)
