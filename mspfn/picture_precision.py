@@ -18,10 +18,10 @@ PICTURE_CHANNELS = 3
 def with_picture_layers_in_float32(network: nn.Module) -> nn.Module:
     """A twin of `network`, sharing its weights, whose first and last convolutions do without autocast."""
     config = getattr(network, "config", None)
-    channels = getattr(config, "picture_channels", PICTURE_CHANNELS)
+    channels = {PICTURE_CHANNELS, getattr(config, "picture_channels", PICTURE_CHANNELS)}
 
     def exchange(module: nn.Module) -> nn.Module | None:
-        reads_or_writes = isinstance(module, nn.Conv2d) and channels in (module.in_channels, module.out_channels)
+        reads_or_writes = isinstance(module, nn.Conv2d) and channels & {module.in_channels, module.out_channels}
         return InFloat32(module) if reads_or_writes else None
 
     return twin_of(network, exchange)[0]

@@ -1,4 +1,4 @@
-"""A trained MSPFN made deeper, wider or both: a larger network that begins as the same function.
+"""A trained MSPFN made deeper, wider, finer or all three: a larger network that begins as the same function.
 
 Source: Chen et al., "Net2Net: Accelerating Learning via Knowledge Transfer", ICLR 2016, arXiv:1511.05641.
 """
@@ -15,12 +15,13 @@ from mspfn.networks.mspfn import MSPFN, FineFusionUnit, MSPFNConfig
 def grown(network: nn.Module, wanted: nn.Module) -> nn.Module | None:
     """`wanted` with the weights of `network`: the same function (N, 3, H, W) -> same.
 
-    None unless `wanted` is `network` with more fine-fusion units, some times its channels, or both, and otherwise the
-    same. Only made deeper it is the same to the last bit, made wider but for rounding.
+    None unless `wanted` is `network` with more fine-fusion units, some times its channels, a refinement where there was
+    none, or several of these, and otherwise the same. Not made wider it is the same to the last bit, else but for
+    rounding.
 
     Further units come after the ones there are and keep the weights they have, but for the last convolution of each
     block, z += B(z), which starts at zero. The slopes of its PReLU are not zero, so that it learns from the first step.
-    How channels become more: `widened`.
+    How channels become more: `widened`. A refinement's correction is zero at first.
     """
     if not (isinstance(network, MSPFN) and isinstance(wanted, MSPFN)) or not larger(network.config, wanted.config):
         return None
@@ -36,15 +37,19 @@ def grown(network: nn.Module, wanted: nn.Module) -> nn.Module | None:
 
 
 def larger(config: MSPFNConfig, wanted: MSPFNConfig) -> bool:
-    """Whether a config is another one with more fine-fusion units, some times its channels, or both."""
+    """Whether a config is another one with more fine-fusion units, some times its channels, or its first refinement."""
     deeper, times = wanted.fine_fusion_units - config.fine_fusion_units, wanted.channels // config.channels
-    if deeper < 0 or times < 1 or (deeper == 0 and times == 1):
+    finer = wanted.refine_units if config.refine_units == 0 else 0
+    if deeper < 0 or times < 1 or (deeper == 0 and times == 1 and finer == 0):
+        return False
+    if config.refine_units and times > 1:  # its first layer reads the picture beside its channels
         return False
     full, half, quarter = (times * hidden for hidden in config.hidden_channels)
     expected = replace(
         config,
         fine_fusion_units=wanted.fine_fusion_units,
         channels=times * config.channels,
+        refine_units=config.refine_units + finer,
         lstm_channels=(full, half, quarter),
     )
     return expected == replace(wanted, lstm_channels=wanted.hidden_channels)

@@ -41,6 +41,8 @@ class MSPFNConfig:
                         under Gaussian kernels, as the paper says; the kernel is that of `gaussian_half`
     unshuffle           the network sees each square of this many pixels a side as one pixel with more channels, and its
                         rain is put back in order at the end: 4 (16) times less work for 2 (4). 1 as published
+    refine_units        residual units at full resolution, on half the channels, that correct the rain once it is back
+                        in order: what was made of squares of pixels is seen pixel by pixel. 0 as published
     zero_output         start with the last convolution at zero: an untrained network returns its input
     """
 
@@ -52,6 +54,7 @@ class MSPFNConfig:
     dead_weights: bool = False
     pyramid: str = "box"
     unshuffle: int = 1
+    refine_units: int = 0
     zero_output: bool = True
 
     def __post_init__(self) -> None:
@@ -77,6 +80,12 @@ class MSPFNConfig:
         check_choice(self.pyramid, tuple(PYRAMIDS), "MSPFNConfig.pyramid")
         if self.unshuffle not in UNSHUFFLES:
             raise InputError(f"MSPFNConfig.unshuffle must be 1, 2 or 4, got {self.unshuffle!r}.")
+        check_count(self.refine_units, 0, 100, "MSPFNConfig.refine_units")
+        if self.refine_units and self.channels % (2 * self.unshuffle**2):
+            raise InputError(
+                f"MSPFNConfig.channels must be a multiple of {2 * self.unshuffle**2} with refine_units and unshuffle "
+                f"{self.unshuffle}, got {self.channels}. Half of them are put back in order beside the rain."
+            )
 
     @property
     def hidden_channels(self) -> tuple[int, int, int]:
@@ -126,9 +135,12 @@ class MSPFN(nn.Module):
             FineFusionUnit(config.channels, config.attention_units) for _ in range(config.fine_fusion_units)
         )
         self.reconstruction = Reconstruction(config.channels, config.picture_channels)
+        self.refinement = Refinement(config) if config.refine_units else None
         self.apply(xavier_)
         if config.zero_output:
             nn.init.zeros_(self.reconstruction.rain.weight)
+        if self.refinement is not None:
+            nn.init.zeros_(self.refinement.correction.weight)
 
     @property
     def picture_multiple_px(self) -> int:
@@ -149,7 +161,13 @@ class MSPFN(nn.Module):
         fine = coarse
         for unit in self.fine_fusion:
             fine = unit(*fine)
-        return F.pixel_shuffle(self.reconstruction(fine, coarse), self.config.unshuffle)
+        if self.refinement is None:
+            return F.pixel_shuffle(self.reconstruction(fine, coarse), self.config.unshuffle)
+        features = self.reconstruction.features(fine, coarse)
+        rain, features = (
+            F.pixel_shuffle(x, self.config.unshuffle) for x in (self.reconstruction.rain(features), features)
+        )
+        return rain + self.refinement(picture, rain, features)
 
 
 class CoarseFusion(nn.Module):
@@ -242,11 +260,42 @@ class Reconstruction(nn.Module):
         self.rain = nn.Conv2d(channels // 2, picture_channels, 3, padding=1, bias=False)
 
     def forward(self, fine: Pyramid, coarse: Pyramid) -> Tensor:
+        rain: Tensor = self.rain(self.features(fine, coarse))
+        return rain
+
+    def features(self, fine: Pyramid, coarse: Pyramid) -> Tensor:
+        """What the last convolution makes the rain of, (N, C / 2, H, W)."""
         full, half, quarter = (
             self.merge[level](torch.cat(pair, dim=1)) for level, *pair in zip(LEVELS, fine, coarse, strict=True)
         )
         coarser = self.half_to_full(torch.cat((self.quarter_to_half(quarter), half), dim=1))
-        return self.rain(self.narrow(torch.cat((full, coarser), dim=1)))
+        narrow: Tensor = self.narrow(torch.cat((full, coarser), dim=1))
+        return narrow
+
+
+class Refinement(nn.Module):
+    """What is added to the rain at full resolution, from picture, rain and the rain's features there; not in the paper.
+
+    x = conv [picture, rain, features];  n times x += conv(conv x);  correction = conv x, (N, 3, H, W). It is zero in an
+    untrained network.
+    """
+
+    def __init__(self, config: MSPFNConfig) -> None:
+        super().__init__()
+        channels = config.channels // 2
+        self.read = ConvPReLU(2 * PICTURE_CHANNELS + channels // config.unshuffle**2, channels)
+        self.units = nn.ModuleList(
+            nn.Sequential(ConvPReLU(channels, channels), nn.Conv2d(channels, channels, 3, padding=1, bias=False))
+            for _ in range(config.refine_units)
+        )
+        self.correction = nn.Conv2d(channels, PICTURE_CHANNELS, 3, padding=1, bias=False)
+
+    def forward(self, picture: Tensor, rain: Tensor, features: Tensor) -> Tensor:
+        x = self.read(torch.cat((picture, rain, features), dim=1))
+        for unit in self.units:
+            x = x + unit(x)
+        correction: Tensor = self.correction(x)
+        return correction
 
 
 def xavier_(module: nn.Module) -> None:

@@ -76,6 +76,32 @@ def test_every_further_unit_learns_from_the_first_step_on() -> None:
         optimizer.step()
 
 
+@pytest.mark.parametrize(("units", "channels"), [(1, 8), (3, 8), (1, 16)], ids=["alone", "and deeper", "and wider"])
+def test_a_refinement_corrects_nothing_at_first_and_learns_from_the_first_step_on(units: int, channels: int) -> None:
+    torch.manual_seed(0)
+    network = network_of(1, unshuffle=2).double()
+    wanted = network_of(units, channels, unshuffle=2, refine_units=2).double()
+    picture = torch.rand(2, 3, 22, 37, dtype=torch.float64)
+    finer = grown(network, wanted)
+    assert finer is not None and finer.config == wanted.config
+    with torch.no_grad():
+        torch.testing.assert_close(finer(picture), network(picture), rtol=0, atol=1e-12)
+    optimizer = torch.optim.Adam(finer.parameters(), lr=0.01)
+    weights = dict(finer.refinement.named_parameters())
+    for moved in ({"correction.weight"}, set(weights)):
+        optimizer.zero_grad()
+        finer(picture).square().mean().backward()
+        assert {name for name in moved if not weights[name].grad.any()} == set()
+        optimizer.step()
+
+
+def test_a_refinement_is_not_made_wider() -> None:
+    assert grown(network_of(1, refine_units=1), network_of(1, 16, refine_units=1)) is None
+    assert grown(network_of(1, refine_units=1), network_of(1, refine_units=2)) is None
+    deeper = grown(network_of(1, refine_units=1), network_of(2, refine_units=1))
+    assert deeper is not None and deeper.config.refine_units == 1
+
+
 def test_copies_of_a_channel_become_different_channels() -> None:
     torch.manual_seed(0)
     wider = grown(network_of(1), network_of(1, 16))

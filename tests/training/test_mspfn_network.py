@@ -34,7 +34,10 @@ def counted_by_hand(config: MSPFNConfig) -> int:
     attention = 2 * (9 * c * c + c) + c + 2 * (c * c // 4) + c // 4 + c // 4 + c
     fine = 6 * activated(c, c) + 3 * activated(2 * c, c) + sum(config.attention_units) * attention
     reconstruction = 4 * activated(2 * c, c) + activated(c, c) + activated(2 * c, c // 2) + 9 * (c // 2) * picture
-    return coarse + config.fine_fusion_units * fine + reconstruction
+    half = c // 2
+    refinement = activated(6 + half // config.unshuffle**2, half) + 9 * half * 3
+    refinement += config.refine_units * (activated(half, half) + 9 * half * half)
+    return coarse + config.fine_fusion_units * fine + reconstruction + (refinement if config.refine_units else 0)
 
 
 # The authors' graphs (Jiang et al. 2020): 4,414,112 + 671,136 M, plus 76,064 for every attention unit beyond one in a
@@ -48,7 +51,14 @@ PUBLISHED_COUNTS = {
 
 
 def test_options_have_the_weights_that_their_figures_add_up_to():
-    for options in ({"recurrent_steps": 3}, {"unshuffle": 4}, {"lstm_channels": (12, 8, 4)}):
+    squares = {"unshuffle": 2, "refine_units": 3}
+    for options in (
+        {"recurrent_steps": 3},
+        {"unshuffle": 4},
+        {"lstm_channels": (12, 8, 4)},
+        {"refine_units": 1},
+        squares,
+    ):
         config = dataclasses.replace(TINY, **options)
         assert parameter_count(MSPFN(config)) == counted_by_hand(config) != counted_by_hand(TINY)
 

@@ -119,6 +119,27 @@ def test_rain_behind_an_unshuffle_comes_back_to_its_pixels(unshuffle):
     torch.testing.assert_close(network(rainy), torch.full_like(rainy, 0.5), rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("unshuffle", [1, 2])
+def test_a_refinement_sees_single_pixels_and_corrects_nothing_untrained(unshuffle):
+    torch.manual_seed(0)
+    network = MSPFN(dataclasses.replace(TINY, unshuffle=unshuffle, refine_units=2, zero_output=True))
+    assert network.refinement is not None
+    rainy = torch.rand(1, 3, 17, 22)
+    with torch.no_grad():
+        assert torch.equal(network(rainy), rainy)
+        torch.nn.init.normal_(network.refinement.correction.weight)
+        moved = rainy.roll(1, dims=-1)
+        # Picture alone, no rain and no features: a pixel's place in its square does not matter.
+        picture, nothing = 2 * rainy - 1, torch.zeros_like(rainy)
+        features = torch.zeros(1, TINY.channels // 2 // unshuffle**2, 17, 22)
+        one = network.refinement(picture, nothing, features)
+        other = network.refinement(2 * moved - 1, nothing, features)
+        margin_px = 6  # each of six convolutions sees a pixel further, and zeros beyond the border
+        inside = np.s_[..., margin_px:-margin_px, margin_px + 1 : -margin_px]
+        assert one.abs().max() > 1e-3
+        torch.testing.assert_close(other[inside], one.roll(1, dims=-1)[inside], rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (7, 5), (33, 50)], ids=str)
 @pytest.mark.parametrize("unshuffle", [2, 4])
 def test_any_picture_size_passes_an_unshuffle(size, unshuffle):
@@ -173,6 +194,11 @@ def test_gates_by_groups_give_what_all_at_once_give(steps, monkeypatch):
         ({"recurrent_steps": 2, "dead_weights": True}, "dead_weights must be false with recurrent_steps 2"),
         ({"pyramid": "laplace"}, "pyramid must be one of box, gaussian, got 'laplace'"),
         ({"unshuffle": 3}, "unshuffle must be 1, 2 or 4, got 3"),
+        ({"refine_units": -1}, "refine_units must be between 0 and 100, got -1"),
+        (
+            {"unshuffle": 2, "refine_units": 1, "channels": 12},
+            "channels must be a multiple of 8 with refine_units and unshuffle 2, got 12",
+        ),
         ({"lstm_channels": (8, 8)}, "lstm_channels must be three counts"),
         ({"lstm_channels": (8, 0, 8)}, "lstm_channels of half_size must be between 1 and 4096, got 0"),
     ],

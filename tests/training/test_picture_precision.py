@@ -25,6 +25,12 @@ def test_layers_that_touch_the_picture_are_three_that_read_and_one_that_writes(u
     ]
 
 
+def test_a_refinement_writes_the_picture_too():
+    layers = exchanged(build_network("mspfn", **TINY, unshuffle=2, refine_units=1))
+    assert layers[-2:] == ["reconstruction.rain", "refinement.correction"]
+    assert len(layers) == 5
+
+
 def test_picture_comes_closer_to_that_of_float32():
     torch.manual_seed(0)
     network = build_network("mspfn", **TINY).eval()
