@@ -68,7 +68,8 @@ class DataConfig:
     presets                         which rain falls on `photographs`, each by its weight: by default light, moderate,
                                     heavy and violent rain alike
     sources                         several of these at once, each by its weight
-    target                          "clean": take off all rain; "veiled": streaks only (not with pairs)
+    target                          "clean": take off all rain; "veiled": streaks only (not with pairs alone; among
+                                    sources the target/ of pairs is what is learned of them, whichever it shows)
     patch_px, batch_size            side and number of the square windows of a step
     patch_schedule                  other sides and numbers later on, as [{from_progress: 0.5, patch_px: 128,
                                     batch_size: 4}]: large windows are dear, and best at the end
@@ -116,7 +117,7 @@ class DataConfig:
             raise InputError(f"data must name exactly one of {named}, got {_listed(given)}.{hint}")
         check_presets(self.photographs, self.presets)
         check_choice(self.target, TARGETS, "data.target")
-        if self.target != "clean" and any(source.pairs is not None for source in self.mixture):
+        if self.target != "clean" and all(source.pairs is not None for source in self.mixture):
             raise InputError("data.target must be clean with data.pairs, got veiled. Its target/ is what there is.")
         if self.target != "clean" and self.validation_pairs is not None:
             raise InputError("data.target must be clean with data.validation_pairs, got veiled.")

@@ -25,8 +25,8 @@ class FolderPair:
 
     @property
     def veiled_srgb8(self) -> SRGB8:
-        """Not known: a folder has one target."""
-        raise InputError("target must be clean for a folder of pairs, got veiled. Its target/ is what there is.")
+        """The same: a folder has one target, whether that keeps the veil or not."""
+        return self.clean_srgb8
 
 
 class PairFolder:

@@ -75,10 +75,11 @@ class ProcessGroup:
 
 
 @contextmanager
-def process_group(device_name: str) -> Iterator[ProcessGroup]:
+def process_group(device_name: str, purpose: str = "train") -> Iterator[ProcessGroup]:
     """The group that this process belongs to, as `torchrun` tells by its environment; alone without it.
 
-    On CUDA every process of a machine has its own device, and NCCL carries their messages; else Gloo does.
+    A process may belong to one group after the other, each for another purpose. On CUDA every process of a machine has
+    its own device, and NCCL carries their messages; else Gloo does.
     """
     rank, count = rank_and_count()
     device = training_device(device_name)
@@ -90,7 +91,7 @@ def process_group(device_name: str) -> Iterator[ProcessGroup]:
         torch.cuda.set_device(device)
     # torchrun keeps one store over its restarts, where the addresses of processes that died would be found again.
     store, _, _ = next(rendezvous("env://"))
-    store = dist.PrefixStore(f"restart-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+    store = dist.PrefixStore(f"{purpose}-restart-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=LONGEST_WAIT)
     try:

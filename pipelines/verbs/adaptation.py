@@ -25,6 +25,10 @@ def adapt(
     own_fraction: Annotated[
         float | None, typer.Option(help="Part of the pairs in its own rain, beside --fitted; half if not given.")
     ] = None,
+    results_fraction: Annotated[
+        float | None,
+        typer.Option(help="Part of the pairs that are --to with what the weights make of them; no mean teacher then."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     settings: Settings = None,
 ) -> None:
@@ -39,6 +43,7 @@ def adapt(
         rainy=to,
         fitted=fitted,
         own_fraction=own_fraction,
+        results_fraction=results_fraction,
     )
     result = run(wanted, config, out, settings=settings or (), resume=resume)
     if result.breach:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,10 +12,11 @@ import numpy as np
 import pytest
 
 from mspfn.checkpoint import about_weights, load_weights, save_weights
+from mspfn.inference import derain
 from mspfn.networks import build_network
 from pipelines.adapt import Adaptation, fitted_rain, given, shared
 from rainsynth.checks import InputError
-from rainsynth.pictures import write_picture
+from rainsynth.pictures import read_photo, write_picture
 
 CONFIG = Path(__file__).parents[2] / "configs" / "adapt" / "another_place.yaml"
 TRAINED_ON = {"config": {"data": {"target": "veiled", "presets": [{"preset": "light", "weight": 3.0}]}}}
@@ -164,3 +167,70 @@ def test_held_out_photographs_that_are_trained_on_are_refused(
     code, _, error = run(*words, place / "rainy", "--held-out", place / "clean", "--out", place / "there")
     assert (code, "a.png" in error) == (2, True)
     assert not (place / "there").exists()
+
+
+def test_results_are_a_part_of_the_pairs_beside_the_rain_and_no_teacher_then(place: Path) -> None:
+    values = given(wanted(place, fitted=place / "fitted.yaml", results_fraction=0.2), {}, place / "there")
+    rain, results = values["data__sources"]
+    assert (rain["weight"], results["weight"]) == pytest.approx((0.8, 0.2))
+    assert (rain["photographs"], results["pairs"]) == (str(place / "clean"), str(place / "there-results"))
+    assert {part["preset"]: part["weight"] for part in rain["presets"]} == pytest.approx(
+        {"light": 0.5, "heavy": 0.125, "windy": 0.375}
+    )
+    assert (values["data__photographs"], values["unpaired"]) == (None, None)
+
+
+def test_a_network_learns_from_its_own_results_over_eight_views(
+    place: Path, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    words = ["adapt", CONFIG, "--weights", place / "weights.pt", "--photographs", place / "clean"]
+    words += ["--held-out", place / "others", "--to", place / "rainy", "--results-fraction", 0.5]
+    words += [word for setting in QUICK[:4] for word in ("--set", setting)]
+    code, _, error = run(*words, "--out", place / "there")
+    assert code == 0, error
+    network = load_weights(place / "weights.pt")
+    for number, name in enumerate(("a", "b")):
+        rainy, result = (
+            read_photo(place / "there-results" / folder / f"{number:04d}_{name}.png") for folder in ("input", "target")
+        )
+        np.testing.assert_array_equal(rainy, read_photo(place / "rainy" / f"{name}.png"))
+        np.testing.assert_array_equal(result, derain(rainy, network, mirrored=True, shifted=True))
+    config = json.loads((place / "there" / "config.json").read_text())
+    assert [source["pairs"] for source in config["data"]["sources"]] == [None, "there-results"]
+    assert run(*words, "--out", place / "there", "--resume")[0] == 0
+    # Results that are there already may be of other weights: they are no new run's.
+    (place / "again-results").mkdir()
+    (place / "again-results" / "left.txt").write_text("x")
+    code, _, error = run(*words, "--out", place / "again")
+    assert (code, error.count("\n")) == (2, 1)
+    assert "the folder of --results-fraction must be a new or empty folder" in error
+    # What was adapted so goes on from what it knew first.
+    on = given(wanted(place, weights=str(place / "there" / "weights.pt")), {}, place / "on")
+    assert [(part["preset"], part["weight"]) for part in on["own_rain"]] == [("light", 3.0)]
+
+
+def test_processes_adapt_together_and_the_first_makes_the_pictures(place: Path) -> None:
+    words = ["adapt", CONFIG, "--weights", place / "weights.pt", "--photographs", place / "clean"]
+    words += ["--held-out", place / "others", "--to", place / "rainy", "--results-fraction", 0.5, "--resume"]
+    words += [word for setting in QUICK[:4] for word in ("--set", setting)]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command += ["-m", "pipelines.main", *map(str, words), "--out", str(place / "there")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert len(list((place / "there-results" / "target").iterdir())) == 2
+    load_weights(place / "there" / "weights.pt")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"results_fraction": 1.0}, "--results-fraction must be"),
+        ({"results_fraction": float("nan")}, "--results-fraction must be"),
+        ({"results_fraction": 0.2, "rainy": None, "fitted": Path("x")}, "--results-fraction must go with --to"),
+    ],
+)
+def test_a_part_of_results_that_is_none_or_of_nothing_is_refused(
+    place: Path, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InputError, match=f"^{message}"):
+        wanted(place, **changes)
