@@ -39,7 +39,10 @@ def test_weights_are_small_and_say_what_they_were_trained_on(name: str) -> None:
     about = about_weights(name)["about"]
     assert about["config"]["seed"] >= 0 and about["steps"] > 0 and about["cost"]["machine"]
     assert about["card"] == (BUNDLED_WEIGHTS / f"{name}.md").read_text()
-    assert "/" not in about["config"]["data"]["photographs"]
+    data = about["config"]["data"]
+    folders = [part.get(kind) for part in (data, *data["sources"]) for kind in ("photographs", "pairs", "shards")]
+    named = [folder for folder in folders if folder]
+    assert named and not any("/" in folder for folder in named)
 
 
 @pytest.mark.parametrize("name", NAMES)
