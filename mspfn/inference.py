@@ -43,8 +43,8 @@ def derain(
                     the bundled weights (`mspfn.self_ensemble`)
     ensemble        mean over eight flips and turns of the picture, at eight times the work, for a network that was
                     trained on turned pictures; others do worse with it. It mirrors, too
-    shifted         mean over the picture as it is and moved by a pixel down, right, and both, at four times the work:
-                    0.2 dB better with weights whose `unshuffle` is 2; with `mirrored` or `ensemble` over each of theirs
+    shifted         mean over the picture as it is and moved by a pixel down, right, and both, at four times the work;
+                    for networks with an `unshuffle`, see docs/networks.md. With `mirrored` or `ensemble` over theirs
     local_mean_px   side of the window over which channel attention takes its means, such as the patch of training;
                     None: the whole picture, as published. Tiles need one pass with it (`mspfn.local_mean`)
 

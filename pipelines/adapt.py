@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mspfn.checkpoint import about_weights
-from mspfn.data_config import EVERY_CLASS
+from mspfn.data_config import EVERY_CLASS, DataConfig
 from mspfn.pair_folder import INPUT_FOLDER, TARGET_FOLDER
 from mspfn.process_group import process_group
 from mspfn.train_config import TrainConfig
@@ -93,11 +93,12 @@ def adapt(wanted: Adaptation, config: Path, out: Path, *, settings: Sequence[str
     others = [setting for setting in settings if key_of(setting) not in TAKEN_IN]
     resolved = load_config(TrainConfig, config, others, **values)
 
+    check_apart(DataConfig(photographs=str(wanted.photographs)), held_out)
+
     def make_pictures() -> None:
         results = beside(out, RESULTS_NAME)
         if wanted.results_fraction is not None and not (resume and results.exists()):
             write_results(wanted, results)
-        check_apart(resolved.data, held_out)
         evaluation_shards(held_out, beside(out, VALIDATION_NAME))
 
     with process_group(resolved.device, "adapt") as group:
@@ -155,12 +156,12 @@ def given(wanted: Adaptation, values: dict[str, Any], out: Path) -> dict[str, An
     found["own_rain"] = own
     if wanted.results_fraction is not None:
         rain = {"photographs": found["data__photographs"], "presets": found["data__presets"]}
-        found |= {"data__photographs": None, "data__presets": [asdict(part) for part in EVERY_CLASS]}
+        found |= {"data__photographs": None, "data__presets": [asdict(part) for part in EVERY_CLASS], "unpaired": None}
         found["data__sources"] = [
             rain | {"weight": 1 - wanted.results_fraction},
             {"pairs": str(beside(out, RESULTS_NAME)), "weight": wanted.results_fraction},
         ]
-    if wanted.rainy is None or wanted.results_fraction is not None:
+    elif wanted.rainy is None:
         found["unpaired"] = None
     else:
         found |= {"unpaired__photographs": str(wanted.rainy), "unpaired__presets": fitted or own}

@@ -17,10 +17,11 @@ LIVE_GATES = (0, 1, 3)  # of (input, new, forget, output): at the first step the
 FORGET_BIAS = 1.0  # added to the forget gate before its sigmoid, as in the authors' cell: an untrained cell remembers
 START_SLOPE = 0.1  # of every PReLU. The authors start at 0: there a mean absolute error on light rain can turn all
 # channels of the last layers off for good, which leaves the picture as it was (seen with 16 channels after 400 steps).
+GATE_GROUP_CHANNELS = 64  # hidden channels whose gates are held in memory at once
+
 # A strided convolution in bfloat16 that makes a single column, or whose gradient is one, is wrong on processors with
 # AMX, not even finite (oneDNN of PyTorch 2.13, from 5 rows on): zeros are put beside it, what they bring is cut off.
-SPARE_COLUMN, SPARE_COLUMNS = (0, 1), (0, 2)  # behind a strided convolution, and before one
-GATE_GROUP_CHANNELS = 64  # hidden channels whose gates are held in memory at once
+SPARE_COLUMN, SPARE_COLUMNS = (0, 1), (0, 2)  # what Upscale's convolution reads more, and Downscale's
 
 
 class PReLU(nn.PReLU):
