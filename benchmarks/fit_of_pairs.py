@@ -27,8 +27,9 @@ from pipelines.config import load_config
 from pipelines.evaluation.pairs import grown
 from pipelines.evaluation.real_rain import similarity_within
 from pipelines.fit_families import LINE_FINDINGS, layer_findings
-from pipelines.fit_layers import VARIANTS, Taking, is_white
+from pipelines.fit_missed import VARIANTS
 from pipelines.fit_pictures import Rainy, clean_like, survey_rainy
+from pipelines.fit_taking import Taking, is_white
 from pipelines.generate_config import GenerateConfig
 from rainsynth.display_blend import WHITE_CODE
 from rainsynth.lookalikes import LineRain

@@ -33,6 +33,7 @@ from rainsynth.seeding import MIXTURE_STREAM, sample_rng
 CHUNK = 10  # pictures that a process makes at a time
 ROUND_STRIDE = 1_000_000  # indices of a round
 
+Rain = Preset | LookAlike
 Rows = Float[np.ndarray, "rows columns"]
 Depths = dict[Path, Float[np.ndarray, "h w"] | float]  # of rainy photographs whose depth is known [m]
 
@@ -94,9 +95,7 @@ def simulate(setting: Setting, search: Search, index: int) -> tuple[np.ndarray, 
     return statistics, np.array([*drawn, *(found[name] for name in FINDINGS_OF[search.family])])
 
 
-def sample_like(
-    setting: Setting, rainy: Rainy, rain: Preset | LookAlike, *, name: str = "fitted", index: int
-) -> RainSample:
+def sample_like(setting: Setting, rainy: Rainy, rain: Rain, *, name: str = "fitted", index: int) -> RainSample:
     """A whole clean photograph of the size of a rainy one, with its depth where that is known, in rain of any sort."""
     clean_srgb8 = clean_like(rainy, setting.backgrounds, sample_rng(setting.seed, index, MIXTURE_STREAM))
     background = Background(clean_srgb8, setting.depths.get(rainy.path))

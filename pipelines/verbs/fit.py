@@ -36,7 +36,7 @@ def fit(
         str | None, typer.Option(help="Weights adapted to them, that see their streaks; mspfn-any-rain unless given.")
     ] = None,
     layers: Annotated[
-        Path | None, typer.Option(help="Folder to write their streaks to; half of the config's rain is theirs.")
+        Path | None, typer.Option(help="Folder to write their streaks to; most of the config's rain is theirs.")
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A rough fit in a quarter of the time, layers apart.")] = False,
     workers: Annotated[int | None, typer.Option(help="Processes; one a processor unless given.")] = None,

@@ -31,7 +31,7 @@ from pipelines.fit_kinds import (
     pictures_drawn,
     shift_of,
 )
-from pipelines.fit_layers import Taking, add_missed, pictures_known, rain_at, take_layers
+from pipelines.fit_layers import pictures_known, take_layers
 from pipelines.fit_match import (
     Effort,
     layers_all_over,
@@ -41,10 +41,12 @@ from pipelines.fit_match import (
     row_of,
     wanted_layers,
 )
+from pipelines.fit_missed import add_missed, laid_over, rain_at
 from pipelines.fit_pictures import LONGEST_SIDE_PX, clean_like, look_at, survey_rainy
 from pipelines.fit_report import untold_line, write_report
 from pipelines.fit_rounds import Setting, Simulated, simulate, statistics_of
 from pipelines.fit_statistics import NETWORK
+from pipelines.fit_taking import Taking
 from pipelines.generate_config import GenerateConfig
 from rainsynth import recompose
 from rainsynth.checks import InputError
@@ -53,6 +55,7 @@ from rainsynth.measure.population import regress
 from rainsynth.named_rain import render_preset
 from rainsynth.pictures import read_photo, write_picture
 from rainsynth.scene.background import Background
+from rainsynth.seeding import ORDER_STREAM, sample_rng
 
 SHORT = Effort(pictures=24, library=120, near=120)
 SMALL = FitOptions(family="lines", pictures=(40, 30), seed=3)
@@ -364,7 +367,7 @@ def test_depth_of_the_photographs_is_a_number_or_a_map_of_each(tmp_path: Path) -
         maps(rainy)
 
 
-def test_streaks_are_taken_off_every_photograph_and_half_of_the_rain_is_theirs(
+def test_streaks_are_taken_off_every_photograph_and_most_of_the_rain_is_theirs(
     fitted: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen_by_another = replace(fitted, setting=replace(fitted.setting, network="mspfn-realtime"))
@@ -376,11 +379,11 @@ def test_streaks_are_taken_off_every_photograph_and_half_of_the_rain_is_theirs(
     assert rains[0] == choice_of_fit(fitted).family
     assert rains[1] not in (rains[0], choice_of_fit(made).family)  # kinds of the first turn tell what the second sees
     layers = {path.name: read_photo(path)[..., 0] for path in (tmp_path / "seen").iterdir()}
-    assert sorted(layers) == [f"{number:04d}_{number:02d}_{n}.png" for number in range(12) for n in range(3)]
+    assert sorted(layers) == [f"{number:04d}_{number:02d}_{n}.png" for number in range(12) for n in range(9)]
     assert np.mean([np.mean(layer > 10) for layer in layers.values()]) > 0.02
     (tmp_path / "f.yaml").write_text(config_text(made, "rainsynth fit", 12, tmp_path / "seen"))
     config = load_config(GenerateConfig, tmp_path / "f.yaml")
-    assert [part.weight for part in config.mixture] == [1, 1]
+    assert [part.weight for part in config.mixture] == [1, 3]
     assert made.kinds is not None
     assert made.kinds.matched
     assert "matched to the streaks in" in (tmp_path / "f.yaml").read_text()
@@ -407,7 +410,7 @@ def test_the_verb_writes_layers_and_a_config_that_draws_from_them(
     words = ["fit", "rainy", "-o", "f.yaml", "--family", "lines", "--layers", "seen", "--quick", "--workers", 1]
     code, _, told = run(*words, "--backgrounds", fitted.setting.backgrounds[0].parent)
     assert (code, told.count("Traceback")) == (0, 0)
-    assert len(list((tmp_path / "seen").iterdir())) == 36
+    assert len(list((tmp_path / "seen").iterdir())) == 108
     taken = load_config(GenerateConfig, tmp_path / "f.yaml").mixture[1].lines
     assert taken is not None
     assert taken.layers == "seen"
@@ -417,9 +420,10 @@ def test_what_a_network_misses_of_streaks_is_laid_beside_what_it_takes_off(
     fitted: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Streaks lie on black, and the network takes off half of them, and nothing else.
-    monkeypatch.setattr("pipelines.fit_layers.Taking.layer", lambda _, picture: picture[..., 0] / 2)
-    monkeypatch.setattr("pipelines.fit_rounds.clean_like", lambda *_: np.zeros((80, 80, 3), np.uint8))
-    files = [[tmp_path / f"{place}_{variant}.png" for variant in range(3)] for place in range(12)]
+    monkeypatch.setattr("pipelines.fit_taking.Taking.layer", lambda _, picture: picture[..., 0] / 2)
+    for module in ("fit_rounds", "fit_missed"):
+        monkeypatch.setattr(f"pipelines.{module}.clean_like", lambda *_: np.zeros((80, 80, 3), np.uint8))
+    files = [[tmp_path / f"{place}_{variant}.png" for variant in range(9)] for place in range(12)]
     taken = np.zeros((80, 80, 3), np.uint8)
     taken[:40] = 60
     taken[0, 0] = (99, 99, 255)  # blue: what is there is not known
@@ -437,9 +441,24 @@ def test_what_a_network_misses_of_streaks_is_laid_beside_what_it_takes_off(
             rain_at(fitted, place),
             name="fitted",
             seed=fitted.setting.seed,
-            index=9_000_000 + 3 * place,
+            index=9_000_000 + 9 * place,
         )
         assert np.abs(missed[0] - sample.rainy_srgb8[..., 0] / 2)[0, 1:].max() <= 0.5
+        for number in range(3, 9):  # half of an earlier layer, moved about
+            rng = sample_rng(fitted.setting.seed, 9_000_000 + 9 * place + number, ORDER_STREAM)
+            moved_about = np.roll(made[number - 3], rng.integers((80, 80)), axis=(0, 1))
+            unknown = moved_about[..., 2] != moved_about[..., 0]
+            assert (missed[number][unknown] == 0).all()
+            known = ~unknown
+            known[0, 0] = False
+            assert np.abs(missed[number] - moved_about[..., 0] / 2)[known].max() <= 0.5
+
+
+def test_layers_are_laid_over_photographs_as_the_config_blends_them() -> None:
+    clean, codes = np.full((8, 8, 3), 100, np.uint8), np.full((8, 8), 51, np.uint8)
+    assert (laid_over(clean, codes, "additive") == 151).all()
+    assert (laid_over(clean, codes, "screen") == 100 + 51 - 20).all()
+    assert (laid_over(clean, np.full((8, 8), 200, np.uint8), "additive") == 255).all()
 
 
 def test_the_rain_of_a_photograph_is_of_its_own_kinds_or_of_all(fitted: Fit) -> None:
@@ -452,7 +471,7 @@ def test_the_rain_of_a_photograph_is_of_its_own_kinds_or_of_all(fitted: Fit) -> 
 
 def test_kinds_are_matched_to_the_streaks_that_photographs_show(fitted: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
     # Streaks lie on black, and the network takes off three quarters of them.
-    monkeypatch.setattr("pipelines.fit_layers.Taking.layer", lambda _, picture: 0.75 * picture[..., 0])
+    monkeypatch.setattr("pipelines.fit_taking.Taking.layer", lambda _, picture: 0.75 * picture[..., 0])
     monkeypatch.setattr("pipelines.fit_rounds.clean_like", lambda *_: np.zeros((80, 80, 3), np.uint8))
     search, taking = matched_search(fitted.search, fitted.whole), Taking(network="none", blend="additive")
     rain = LineRain(kinds=(LineKind(ranges=RAIN | {"level_codes": [20, 90], "layer_coverage_fraction": [0.1, 0.5]}),))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from pipelines.fit_layers import taken_codes
+from pipelines.fit_taking import taken_codes
 from rainsynth import measure
 from rainsynth.checks import InputError
 from rainsynth.display_blend import DISPLAY_BLENDS, STEPS_PER_CODE, blend_on_display
