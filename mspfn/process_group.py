@@ -107,11 +107,6 @@ def training_device(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def is_first_process() -> bool:
-    """Whether this process is the one of its group that speaks to people."""
-    return rank_and_count()[0] == 0
-
-
 def rank_and_count() -> tuple[int, int]:
     """Number of this process and how many there are, from the environment that `torchrun` makes; else 0 of 1."""
     count = int(os.environ.get("WORLD_SIZE", "1"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from mspfn.process_group import is_first_process
+from mspfn.process_group import rank_and_count
 from mspfn.reports import Progress, Rate
 from mspfn.train_config import TrainConfig
 from mspfn.trainer import TrainResult, train
@@ -21,9 +21,11 @@ def run_training(config: TrainConfig, out: Path, *, resume: bool) -> TrainResult
 
     Under `torchrun` the first process speaks for all.
     """
-    if not is_first_process():
+    rank, _ = rank_and_count()
+    if rank > 0:
         console.quiet = True
-        return train(config, out, resume=resume)
+        with counted_cost(out, rank):
+            return train(config, out, resume=resume)
     with counted_cost(out), Screen() as screen:
         result = train(config, out, resume=resume, report=screen.show)
     plot_curve(out, out / CURVE_NAME)

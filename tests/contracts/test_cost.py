@@ -16,6 +16,15 @@ def test_parts_of_a_run_add_up(tmp_path: Path) -> None:
     assert cost_of(tmp_path) == Cost(machine=machine_name(), seconds=12.5, processor_s=18)
 
 
+def test_processor_time_is_of_all_processes_and_time_by_the_clock_of_the_first(tmp_path: Path) -> None:
+    add_cost(tmp_path, 9, 14, rank=1)
+    assert cost_of(tmp_path) is None
+    add_cost(tmp_path, 10, 15)
+    add_cost(tmp_path, 9, 13, rank=2)
+    add_cost(tmp_path, 1, 2, rank=1)
+    assert cost_of(tmp_path) == Cost(machine=machine_name(), seconds=10, processor_s=15 + 14 + 2 + 13)
+
+
 def test_a_run_that_is_stopped_has_cost_something(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), counted_cost(tmp_path):
         work_until_s = processor_s() + 0.25

@@ -15,7 +15,7 @@ import torch
 from test_feedback import stages_of
 from test_trainer import everything_config, fake_shards, files_of, log_of, one_thread, tiny_config  # noqa: F401
 
-from mspfn.process_group import ProcessGroup, is_first_process
+from mspfn.process_group import ProcessGroup, rank_and_count
 from mspfn.run_folder import RunFolder
 from mspfn.trainer import train, training_pairs
 from rainsynth.checks import InputError
@@ -79,7 +79,7 @@ def test_one_process_is_the_first_of_one_and_tells_itself():
     group.wait()
     assert (group.is_first, group.ask_first(lambda: 5), tensor.sum()) == (True, 5, 3)
     assert list(range(7))[group.rows] == list(range(7))
-    assert is_first_process()
+    assert rank_and_count() == (0, 1)
 
 
 def test_processes_share_the_rows_of_a_batch_and_none_goes_without():
