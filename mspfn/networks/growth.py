@@ -11,17 +11,19 @@ from torch import Tensor, nn
 
 from mspfn.networks.mspfn import MSPFN, FineFusionUnit, MSPFNConfig
 
+REFINE_UNIT_LAST = 1  # place of the last convolution of a unit of mspfn.networks.mspfn.Refinement
+
 
 def grown(network: nn.Module, wanted: nn.Module) -> nn.Module | None:
     """`wanted` with the weights of `network`: the same function (N, 3, H, W) -> same.
 
-    None unless `wanted` is `network` with more fine-fusion units, some times its channels, a refinement where there was
-    none, or several of these, and otherwise the same. Not made wider it is the same to the last bit, else but for
-    rounding.
+    None unless `wanted` is `network` with more fine-fusion units, some times its channels, a refinement of more units,
+    or several of these, and otherwise the same. Not made wider it is the same to the last bit, else but for rounding.
 
     Further units come after the ones there are and keep the weights they have, but for the last convolution of each
     block, z += B(z), which starts at zero. The slopes of its PReLU are not zero, so that it learns from the first step.
-    How channels become more: `widened`. A refinement's correction is zero at first.
+    How channels become more: `widened`. A first refinement's correction is zero, and so is what further units of one
+    add.
     """
     if not (isinstance(network, MSPFN) and isinstance(wanted, MSPFN)) or not larger(network.config, wanted.config):
         return None
@@ -33,14 +35,17 @@ def grown(network: nn.Module, wanted: nn.Module) -> nn.Module | None:
     wanted.load_state_dict(weights)
     for unit in list(wanted.fine_fusion)[network.config.fine_fusion_units :]:
         silence(unit)
+    if network.refinement is not None and wanted.refinement is not None:
+        for unit in list(wanted.refinement.units)[network.config.refine_units :]:
+            nn.init.zeros_(unit.get_parameter(f"{REFINE_UNIT_LAST}.weight"))
     return wanted
 
 
 def larger(config: MSPFNConfig, wanted: MSPFNConfig) -> bool:
-    """Whether a config is another one with more fine-fusion units, some times its channels, or its first refinement."""
+    """Whether a config is another one with more fine-fusion units, some times its channels, or more refinement."""
     deeper, times = wanted.fine_fusion_units - config.fine_fusion_units, wanted.channels // config.channels
-    finer = wanted.refine_units if config.refine_units == 0 else 0
-    if deeper < 0 or times < 1 or (deeper == 0 and times == 1 and finer == 0):
+    finer = wanted.refine_units - config.refine_units
+    if deeper < 0 or times < 1 or finer < 0 or (deeper == 0 and times == 1 and finer == 0):
         return False
     if config.refine_units and times > 1:  # its first layer reads the picture beside its channels
         return False
@@ -49,7 +54,7 @@ def larger(config: MSPFNConfig, wanted: MSPFNConfig) -> bool:
         config,
         fine_fusion_units=wanted.fine_fusion_units,
         channels=times * config.channels,
-        refine_units=config.refine_units + finer,
+        refine_units=wanted.refine_units,
         lstm_channels=(full, half, quarter),
     )
     return expected == replace(wanted, lstm_channels=wanted.hidden_channels)

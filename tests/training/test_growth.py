@@ -95,9 +95,29 @@ def test_a_refinement_corrects_nothing_at_first_and_learns_from_the_first_step_o
         optimizer.step()
 
 
-def test_a_refinement_is_not_made_wider() -> None:
+@pytest.mark.parametrize("units", [1, 3], ids=["alone", "and deeper"])
+def test_further_units_of_a_refinement_change_nothing_at_first_and_learn_from_the_first_step_on(units: int) -> None:
+    torch.manual_seed(0)
+    network = network_of(1, unshuffle=2, refine_units=1)
+    torch.nn.init.normal_(network.refinement.correction.weight, std=0.1)
+    finer = grown(network, network_of(units, unshuffle=2, refine_units=3))
+    assert finer is not None
+    picture = torch.rand(2, 3, 22, 37)
+    with torch.no_grad():
+        assert torch.equal(finer(picture), network(picture))
+    further = dict(finer.refinement.units[1:].named_parameters())
+    optimizer = torch.optim.Adam(finer.parameters(), lr=0.01)
+    for moved in ({"0.1.weight", "1.1.weight"}, set(further)):
+        optimizer.zero_grad()
+        finer(picture).square().mean().backward()
+        assert {name for name in moved if not further[name].grad.any()} == set()
+        optimizer.step()
+
+
+def test_a_refinement_is_not_made_wider_and_loses_no_unit() -> None:
     assert grown(network_of(1, refine_units=1), network_of(1, 16, refine_units=1)) is None
-    assert grown(network_of(1, refine_units=1), network_of(1, refine_units=2)) is None
+    assert grown(network_of(1, refine_units=2), network_of(2, refine_units=1)) is None
+    assert grown(network_of(1, refine_units=2), network_of(2)) is None
     deeper = grown(network_of(1, refine_units=1), network_of(2, refine_units=1))
     assert deeper is not None and deeper.config.refine_units == 1
 
