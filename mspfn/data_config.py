@@ -66,7 +66,7 @@ class DataConfig:
     pairs                           folder with input/ and target/ of equal names
     photographs                     folder of clean photographs, rained on while training; nothing is stored
     presets                         which rain falls on `photographs`, each by its weight: by default light, moderate,
-                                    heavy and violent rain alike
+                                    heavy and violent rain alike; without them none is drawn, whether named or not
     sources                         several of these at once, each by its weight
     target                          "clean": take off all rain; "veiled": streaks only (not with pairs alone; among
                                     sources the target/ of pairs is what is learned of them, whichever it shows)
@@ -158,10 +158,13 @@ class DataConfig:
 
 
 def check_presets(photographs: str | None, presets: tuple[PresetChoice, ...]) -> None:
-    """Raise InputError for presets without photographs, and for photographs without any."""
-    if photographs is None and presets != EVERY_CLASS:
+    """Raise InputError for presets without photographs, and for photographs without any.
+
+    Without photographs there are none, or those that nobody named.
+    """
+    if photographs is None and presets not in (EVERY_CLASS, ()):
         raise InputError("presets must go with photographs, got presets alone. What is stored keeps its rain.")
-    if not presets:
+    if photographs is not None and not presets:
         raise InputError("presets must name at least one preset, got none.")
 
 

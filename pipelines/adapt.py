@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mspfn.checkpoint import about_weights
-from mspfn.data_config import EVERY_CLASS, DataConfig
+from mspfn.data_config import DataConfig
 from mspfn.pair_folder import INPUT_FOLDER, TARGET_FOLDER
 from mspfn.process_group import process_group
 from mspfn.train_config import TrainConfig
@@ -139,7 +139,9 @@ def given(wanted: Adaptation, values: dict[str, Any], out: Path) -> dict[str, An
     run_before = known["about"].get("config", {})
     said = group(values, "data")
     trained_on = run_before.get("data", {}) | said
-    check_known(trained_on, wanted.weights)
+    adapted_before = None if "presets" in said else run_before.get("own_rain")
+    own = adapted_before or trained_on.get("presets")
+    check_known(own, trained_on.get("target"), wanted.weights)
     found: dict[str, Any] = {
         "network__name": known["network"]["name"],
         "network__overrides": known["network"]["config"] | group(values, "network", "overrides"),
@@ -148,15 +150,13 @@ def given(wanted: Adaptation, values: dict[str, Any], out: Path) -> dict[str, An
         "data__photographs": str(wanted.photographs),
         "data__validation_shards": str(beside(out, VALIDATION_NAME) / SHARDS_FOLDER),
     }
-    adapted_before = None if "presets" in said else run_before.get("own_rain")
-    own = adapted_before or trained_on["presets"]
     fitted = [asdict(part) for part in fitted_rain(wanted.fitted)] if wanted.fitted else []
     own_fraction = HALF if wanted.own_fraction is None else wanted.own_fraction
     found["data__presets"] = shared(own, fitted, own_fraction) if fitted else own
     found["own_rain"] = own
     if wanted.results_fraction is not None:
         rain = {"photographs": found["data__photographs"], "presets": found["data__presets"]}
-        found |= {"data__photographs": None, "data__presets": [asdict(part) for part in EVERY_CLASS], "unpaired": None}
+        found |= {"data__photographs": None, "data__presets": [], "unpaired": None}
         found["data__sources"] = [
             rain | {"weight": 1 - wanted.results_fraction},
             {"pairs": str(beside(out, RESULTS_NAME)), "weight": wanted.results_fraction},
@@ -168,12 +168,12 @@ def given(wanted: Adaptation, values: dict[str, Any], out: Path) -> dict[str, An
     return found
 
 
-def check_known(trained_on: dict[str, Any], weights: str) -> None:
+def check_known(own_rain: object, target: object, weights: str) -> None:
     """Raise InputError unless it is known in which rain a network was trained, and with which target.
 
     With the other target it would learn to take off the veil that it had learned to keep, or to keep it.
     """
-    missing = [f"data.{key}" for key in ("presets", "target") if not trained_on.get(key)]
+    missing = [f"data.{key}" for key, said in {"presets": own_rain, "target": target}.items() if not said]
     if missing:
         raise InputError(
             f"{' and '.join(missing)} must be named for weights that do not say what they were trained on, got "

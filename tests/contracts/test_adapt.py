@@ -198,6 +198,7 @@ def test_a_network_learns_from_its_own_results_over_eight_views(
         np.testing.assert_array_equal(result, derain(rainy, network, mirrored=True, shifted=True))
     config = json.loads((place / "there" / "config.json").read_text())
     assert [source["pairs"] for source in config["data"]["sources"]] == [None, "there-results"]
+    assert config["data"]["presets"] == []  # what is drawn stands with its source
     assert run(*words, "--out", place / "there", "--resume")[0] == 0
     # Results that are there already may be of other weights: they are no new run's.
     (place / "again-results").mkdir()
