@@ -66,7 +66,7 @@ class DataConfig:
     pairs                           folder with input/ and target/ of equal names
     photographs                     folder of clean photographs, rained on while training; nothing is stored
     presets                         which rain falls on `photographs`, each by its weight: by default light, moderate,
-                                    heavy and violent rain alike; without them none is drawn, whether named or not
+                                    heavy and violent rain alike; without `photographs` leave it out, or empty
     sources                         several of these at once, each by its weight
     target                          "clean": take off all rain; "veiled": streaks only (not with pairs alone; among
                                     sources the target/ of pairs is what is learned of them, whichever it shows)

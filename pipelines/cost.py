@@ -53,15 +53,15 @@ def cost_in(path: Path) -> Cost | None:
 @contextmanager
 def counted_cost(run: Path, rank: int = 0) -> Iterator[None]:
     """Add what is done meanwhile to the cost in a run's folder, also of a run that is stopped; not of one refused."""
-    started_s, started_processor_s = time.perf_counter(), processor_s()
+    started_s, started_processor_s, refused = time.perf_counter(), processor_s(), False
     try:
         yield
     except InputError:
+        refused = True
         raise
-    except BaseException:
-        add_cost(run, time.perf_counter() - started_s, processor_s() - started_processor_s, rank)
-        raise
-    add_cost(run, time.perf_counter() - started_s, processor_s() - started_processor_s, rank)
+    finally:
+        if not refused:
+            add_cost(run, time.perf_counter() - started_s, processor_s() - started_processor_s, rank)
 
 
 def add_cost(run: Path, seconds: float, processor_s: float, rank: int = 0) -> None:

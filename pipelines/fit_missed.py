@@ -18,18 +18,17 @@ from jaxtyping import Float, UInt8
 
 from pipelines.fit import Fit
 from pipelines.fit_config import choice_of_fit
-from pipelines.fit_pictures import Photo, clean_like
-from pipelines.fit_rounds import ROUND_STRIDE, Crew, Rain, Setting, sample_like
-from pipelines.fit_statistics import STEPS_PER_CODE
+from pipelines.fit_pictures import Photo
+from pipelines.fit_rounds import ROUND_STRIDE, Crew, Rain, Setting, clean_at, sample_like
 from pipelines.fit_taking import Taking, is_white
 from pipelines.progress import progress
-from rainsynth.display_blend import WHITE_CODE, blend_on_display
+from rainsynth.display_blend import STEPS_PER_CODE, WHITE_CODE, blend_on_display
 from rainsynth.layer_steps import UNIT_STEPS
 from rainsynth.lookalikes.line_rain import LINE_BLENDS
 from rainsynth.lookalikes.taken_layers import picture_of_layer, unknown_of
 from rainsynth.pictures import read_photo, write_picture
 from rainsynth.sample import RainSample
-from rainsynth.seeding import MIXTURE_STREAM, ORDER_STREAM, sample_rng
+from rainsynth.seeding import ORDER_STREAM, sample_rng
 
 OF_FIT = 3  # choice: layers of each photograph with what is missed of the fitted rain
 TIMES_MOVED = 2  # choice: then as many with what is missed of those, moved about, and of those again
@@ -69,10 +68,9 @@ def missed_of_moved(
     """What is missed of a layer [codes], moved about over a clean photograph; nothing where it is not known itself."""
     rng = sample_rng(setting.seed, index, ORDER_STREAM)
     moved = np.roll(layer, rng.integers(layer.shape[:2]), axis=(0, 1))
-    clean_srgb8 = clean_like(setting.rainy[place], setting.backgrounds, sample_rng(setting.seed, index, MIXTURE_STREAM))
-    codes = moved[..., 0].astype(np.float32)
-    missed = missed_codes(codes, laid_over(clean_srgb8, moved[..., 0], taking.blend), taking)
-    return np.where(unknown_of(moved), 0, missed)
+    codes = moved[..., 0]
+    rainy_srgb8 = laid_over(clean_at(setting, setting.rainy[place], index), codes, taking.blend)
+    return np.where(unknown_of(moved), 0, missed_codes(codes.astype(np.float32), rainy_srgb8, taking))
 
 
 def laid_over(clean_srgb8: Photo, codes: UInt8[np.ndarray, "h w"], blend: str) -> Photo:

@@ -97,9 +97,13 @@ def simulate(setting: Setting, search: Search, index: int) -> tuple[np.ndarray, 
 
 def sample_like(setting: Setting, rainy: Rainy, rain: Rain, *, name: str = "fitted", index: int) -> RainSample:
     """A whole clean photograph of the size of a rainy one, with its depth where that is known, in rain of any sort."""
-    clean_srgb8 = clean_like(rainy, setting.backgrounds, sample_rng(setting.seed, index, MIXTURE_STREAM))
-    background = Background(clean_srgb8, setting.depths.get(rainy.path))
+    background = Background(clean_at(setting, rainy, index), setting.depths.get(rainy.path))
     return render_preset(background, rain, name=name, seed=setting.seed, index=index)
+
+
+def clean_at(setting: Setting, rainy: Rainy, index: int) -> UInt8[np.ndarray, "h w 3"]:
+    """The whole clean photograph, made like a rainy one, that follows from an index."""
+    return clean_like(rainy, setting.backgrounds, sample_rng(setting.seed, index, MIXTURE_STREAM))
 
 
 def simulate_round(

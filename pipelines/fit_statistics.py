@@ -17,12 +17,12 @@ from torch import nn
 
 from mspfn import derain, load_weights
 from pipelines.fit_families import NOISE, PHYSICAL
+from rainsynth.display_blend import STEPS_PER_CODE
 from rainsynth.measure.layer_statistics import GRAIN, PREFIX, layer_statistics
 from rainsynth.measure.rain_statistics import Statistics, rain_statistics
 
 NETWORK = "mspfn-any-rain"
 PICTURES_PER_STATISTIC = 2  # choice: fewer weigh so many statistics by chance (docs/fit.md, "What was tried")
-STEPS_PER_CODE = 257  # of 16-bit codes in one of 8 bits
 
 Photo = UInt8[np.ndarray, "h w 3"]
 

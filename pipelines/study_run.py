@@ -25,7 +25,7 @@ from mspfn.reports import Progress
 from mspfn.train_config import TrainConfig
 from mspfn.trainer import TrainResult, train, training_pairs
 from mspfn.validation import HIGHEST_DB, ValidationSet
-from pipelines.cost import COST_NAME, Cost, cost_of, machine_name
+from pipelines.cost import COST_NAME, Cost, cost_in, cost_of, machine_name
 from rainsynth.checks import InputError
 from rainsynth.metrics import psnr_y, ssim_y
 from rainsynth.shards import open_shards
@@ -143,8 +143,9 @@ class Clock:
     """Seconds that a run takes, kept over kills; and when it is time to report."""
 
     def __init__(self, run: Job) -> None:
-        before = run.cost()
-        self.path, self.seconds, self.processor_s = run.folder / COST_NAME, before.seconds, before.processor_s
+        self.path = run.folder / COST_NAME
+        before = cost_in(self.path) or Cost(machine=machine_name())
+        self.seconds, self.processor_s = before.seconds, before.processor_s
         self._last_processor_s = time.process_time()
         self._last_s = self._reported_s = time.monotonic()
 

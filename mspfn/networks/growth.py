@@ -11,8 +11,6 @@ from torch import Tensor, nn
 
 from mspfn.networks.mspfn import MSPFN, FineFusionUnit, MSPFNConfig
 
-REFINE_UNIT_LAST = 1  # place of the last convolution of a unit of mspfn.networks.mspfn.Refinement
-
 
 def grown(network: nn.Module, wanted: nn.Module) -> nn.Module | None:
     """`wanted` with the weights of `network`: the same function (N, 3, H, W) -> same.
@@ -33,11 +31,11 @@ def grown(network: nn.Module, wanted: nn.Module) -> nn.Module | None:
         for name, weight in module.named_parameters(prefix=path, recurse=False):
             weights[name] = widened(weight.detach(), weights[name], inputs)
     wanted.load_state_dict(weights)
-    for unit in list(wanted.fine_fusion)[network.config.fine_fusion_units :]:
+    further = list(wanted.fine_fusion)[network.config.fine_fusion_units :]
+    if network.refinement is not None and wanted.refinement is not None:  # the correction of a first one is zero
+        further += list(wanted.refinement.units)[network.config.refine_units :]
+    for unit in further:
         silence(unit)
-    if network.refinement is not None and wanted.refinement is not None:
-        for unit in list(wanted.refinement.units)[network.config.refine_units :]:
-            nn.init.zeros_(unit.get_parameter(f"{REFINE_UNIT_LAST}.weight"))
     return wanted
 
 
@@ -77,7 +75,11 @@ def widened(weight: Tensor, fresh: Tensor, inputs: int) -> Tensor:
 
 
 def silence(unit: nn.Module) -> None:
-    """Let a fine-fusion unit hand on what it is given."""
-    assert isinstance(unit, FineFusionUnit)
-    for block in unit.blocks.values():
-        nn.init.zeros_(block.get_parameter("up.conv.weight"))
+    """Let a unit, of fine fusion or of a refinement, hand on what it is given."""
+    if isinstance(unit, FineFusionUnit):
+        last = [block.get_parameter("up.conv.weight") for block in unit.blocks.values()]
+    else:
+        assert isinstance(unit, nn.Sequential)
+        last = [unit[-1].get_parameter("weight")]
+    for weight in last:
+        nn.init.zeros_(weight)

@@ -15,6 +15,7 @@ from mspfn.checkpoint import about_weights, load_weights, save_weights
 from mspfn.inference import derain
 from mspfn.networks import build_network
 from pipelines.adapt import Adaptation, fitted_rain, given, shared
+from pipelines.cost import cost_of
 from rainsynth.checks import InputError
 from rainsynth.pictures import read_photo, write_picture
 
@@ -221,6 +222,9 @@ def test_processes_adapt_together_and_the_first_makes_the_pictures(place: Path) 
     assert done.returncode == 0, done.stderr[-2000:]
     assert len(list((place / "there-results" / "target").iterdir())) == 2
     load_weights(place / "there" / "weights.pt")
+    costs_s = [json.loads((place / "there" / name).read_text())["processor_s"] for name in ("cost.json", "cost-1.json")]
+    cost = cost_of(place / "there")
+    assert min(costs_s) > 0 and cost is not None and cost.processor_s == pytest.approx(sum(costs_s))
 
 
 @pytest.mark.parametrize(

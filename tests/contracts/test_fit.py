@@ -421,8 +421,7 @@ def test_what_a_network_misses_of_streaks_is_laid_beside_what_it_takes_off(
 ) -> None:
     # Streaks lie on black, and the network takes off half of them, and nothing else.
     monkeypatch.setattr("pipelines.fit_taking.Taking.layer", lambda _, picture: picture[..., 0] / 2)
-    for module in ("fit_rounds", "fit_missed"):
-        monkeypatch.setattr(f"pipelines.{module}.clean_like", lambda *_: np.zeros((80, 80, 3), np.uint8))
+    monkeypatch.setattr("pipelines.fit_rounds.clean_like", lambda *_: np.zeros((80, 80, 3), np.uint8))
     files = [[tmp_path / f"{place}_{variant}.png" for variant in range(9)] for place in range(12)]
     taken = np.zeros((80, 80, 3), np.uint8)
     taken[:40] = 60
