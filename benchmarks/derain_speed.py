@@ -151,10 +151,11 @@ def sizes() -> None:
 
 
 def bundled() -> None:
-    """Seconds of all weights that come with the package at 320x480, one thread, beside mspfn-small's."""
+    """Seconds of all weights that come with the package at 320x480, one thread, and of PReNet, beside mspfn-small's."""
     photo = noise(*PICTURE_PX)
     networks = {path.stem: load_weights(path) for path in sorted(BUNDLED_WEIGHTS.glob("*.pt"))}
-    runs = {name: partial(derain, photo, network) for name, network in networks.items()}
+    runs: dict[str, Run] = {name: partial(derain, photo, network) for name, network in networks.items()}
+    runs["prenet"] = restoring("prenet", photo)
     seconds = alternating_s(runs, time.process_time)
     print(f"\nbundled weights, {PICTURE_PX[0]}x{PICTURE_PX[1]}, one thread, {precision('cpu')}     mspfn-small / this")
     for name, taken_s in seconds.items():
